@@ -1,0 +1,327 @@
+//! What kico keeps of Kubernetes objects, and nothing else (SEMANTICS 10): no env, no annotation but those listed, no
+//! secret ever reaches these types. Plain values; [`super::objects`] reads them out of JSON and YAML.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use crate::time::Time;
+
+/// Labels, or a Service's selector.
+pub type Labels = BTreeMap<String, String>;
+
+/// All snapshots given, joined by uid: of two states of an object the later snapshot's counts.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Whether any `--snapshot` was given at all.
+    pub given: bool,
+    /// One for each `--snapshot`, sorted by time.
+    pub moments: Vec<Moment>,
+    /// Pods, sorted by namespace, name, uid.
+    pub pods: Vec<Pod>,
+    /// ReplicaSets, Deployments, StatefulSets, DaemonSets, Jobs, CronJobs; sorted by namespace, kind, name.
+    pub controllers: Vec<Controller>,
+    /// Services, sorted by namespace, name.
+    pub services: Vec<Service>,
+    /// EndpointSlices, sorted by namespace, name.
+    pub slices: Vec<EndpointSlice>,
+    /// Namespaces, sorted by name.
+    pub namespaces: Vec<Meta>,
+    /// Nodes, sorted by name.
+    pub nodes: Vec<Node>,
+    /// NetworkPolicies, sorted by namespace, name.
+    pub policies: Vec<NetworkPolicy>,
+    /// Corefiles: of a ConfigMap in kube-system, openshift-dns or `--dns-namespace`, key `Corefile`.
+    pub corefiles: Vec<Corefile>,
+    /// The namespaces in which the cluster's DNS is looked for.
+    pub dns_namespaces: Vec<String>,
+    /// Objects of a kind that kico does not read: kind → how many.
+    pub skipped: BTreeMap<String, u64>,
+    /// Objects of a kind that kico reads, which could not be read: lower-case fragments that name them. Not empty: exit 3.
+    pub broken: Vec<String>,
+}
+
+/// One `--snapshot`: when it was taken, and what of it bears on which pods were gone by then.
+#[derive(Clone, Debug, Default)]
+pub struct Moment {
+    /// The argument as typed.
+    pub path: String,
+    /// Its time (SEMANTICS 4): its capture record's, else the latest creation, start, finish or condition time.
+    pub time: Option<Time>,
+    /// Whether its capture record says that pods were listed cluster-wide.
+    pub pods_cluster_wide: bool,
+    /// Uids of the pods it holds.
+    pub pods: std::collections::HashSet<String>,
+    /// Namespaces of the pods it holds.
+    pub namespaces: std::collections::HashSet<String>,
+    /// Uid of its namespace kube-system: snapshots of different clusters are refused.
+    pub cluster: Option<String>,
+    /// Pods that its capture record lists as gone: uid → when.
+    pub gone: BTreeMap<String, Time>,
+}
+
+/// What every object has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Empty for cluster-wide objects.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Empty if the object has none (written by hand).
+    pub uid: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// Of the annotations: `prometheus.io/*`, `sidecar.istio.io/*`, flannel's and Calico's tunnel addresses.
+    pub annotations: Labels,
+    /// `creationTimestamp`
+    pub created: Option<Time>,
+    /// `deletionTimestamp`
+    pub deleted: Option<Time>,
+    /// The owner with `controller: true`.
+    pub owner: Option<Owner>,
+}
+
+/// A controller reference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// `Deployment`, `Rollout`, …
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
+/// A pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// Name, labels, owner, times.
+    pub meta: Meta,
+    /// `spec.nodeName`
+    pub node: String,
+    /// Its addresses are its node's.
+    pub host_network: bool,
+    /// `spec.dnsPolicy`; empty if the snapshot does not say.
+    pub dns_policy: String,
+    /// `spec.dnsConfig.searches`
+    pub searches: Vec<String>,
+    /// `spec.hostname`
+    pub hostname: String,
+    /// `spec.subdomain`
+    pub subdomain: String,
+    /// Containers, those of `initContainers` with `restartPolicy: Always` (sidecars) included.
+    pub containers: Vec<Container>,
+    /// `status.phase`: Pending, Running, Succeeded, Failed, Unknown.
+    pub phase: String,
+    /// Every address of `status.podIPs` (else `podIP`), IPv4-mapped ones as IPv4.
+    pub addresses: Vec<IpAddr>,
+    /// `status.startTime`
+    pub start: Option<Time>,
+    /// The earliest known `startedAt` of a container.
+    pub started: Option<Time>,
+    /// The latest known `finishedAt` of a container.
+    pub finished: Option<Time>,
+    /// When the condition PodReadyToStartContainers (or PodHasNetwork) last became True.
+    pub network_ready: Option<Time>,
+    /// The latest condition transition of any type.
+    pub last_transition: Option<Time>,
+    /// Whether `ISTIO_META_DNS_CAPTURE` is set in some container: its lookups may never reach CoreDNS.
+    pub istio_dns: bool,
+}
+
+impl Pod {
+    /// Whether all its containers have ended for good: Succeeded or Failed.
+    pub fn is_finished(&self) -> bool {
+        self.phase == "Succeeded" || self.phase == "Failed"
+    }
+}
+
+/// A container's name and ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// Its declared ports.
+    pub ports: Vec<ContainerPort>,
+}
+
+/// A declared port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerPort {
+    /// Empty if it has none.
+    pub name: String,
+    /// 1 to 65535.
+    pub port: u16,
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: Protocol,
+}
+
+/// A transport protocol; the API's default is TCP.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+impl Protocol {
+    /// `TCP`, `UDP`, `SCTP`.
+    pub fn text(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+            Protocol::Sctp => "SCTP",
+        }
+    }
+}
+
+/// ReplicaSet, Deployment, StatefulSet, DaemonSet, Job or CronJob.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Controller {
+    /// Its kind.
+    pub kind: String,
+    /// Name, labels, owner.
+    pub meta: Meta,
+    /// `spec.selector`; a CronJob has none.
+    pub selector: Option<LabelSelector>,
+    /// The labels its pods are made with.
+    pub template_labels: Labels,
+    /// The containers its pods are made with: names and ports.
+    pub template_containers: Vec<Container>,
+    /// Whether its pods are made with `hostNetwork`.
+    pub template_host_network: bool,
+    /// A CronJob's.
+    pub schedule: String,
+}
+
+/// A Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// Name and labels.
+    pub meta: Meta,
+    /// `ClusterIP`, `NodePort`, `LoadBalancer`, `ExternalName`; ClusterIP if the snapshot does not say.
+    pub kind: String,
+    /// Empty: no selector; somebody writes its endpoints by hand.
+    pub selector: Labels,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+    /// `clusterIPs` (else `clusterIP`), without `None`.
+    pub cluster_ips: Vec<IpAddr>,
+    /// `clusterIP: None`.
+    pub headless: bool,
+    /// `spec.externalName`, of kind ExternalName.
+    pub external_name: String,
+    /// `spec.externalIPs`
+    pub external_ips: Vec<String>,
+}
+
+/// A Service's port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Empty if it has none.
+    pub name: String,
+    /// The Service's own port.
+    pub port: u16,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// What it leads to.
+    pub target: TargetPort,
+}
+
+/// `targetPort`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TargetPort {
+    /// A number, the Service's own port if unset.
+    Number(u16),
+    /// A container port's name, resolved on each pod.
+    Name(String),
+}
+
+impl Default for TargetPort {
+    fn default() -> TargetPort {
+        TargetPort::Number(0)
+    }
+}
+
+/// An EndpointSlice (or legacy Endpoints, read as slices).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointSlice {
+    /// Name and labels; `kubernetes.io/service-name` says whose it is.
+    pub meta: Meta,
+    /// Its Service's name.
+    pub service: String,
+    /// Its endpoints.
+    pub endpoints: Vec<Endpoint>,
+    /// Its ports, resolved to numbers by the control plane.
+    pub ports: Vec<EndpointPort>,
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// `hostname`, which a headless Service's names use; else empty.
+    pub hostname: String,
+    /// `targetRef`, if it names a pod: namespace, name and uid.
+    pub pod: Option<(String, String, String)>,
+}
+
+/// A slice's port; no number means all ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointPort {
+    /// The Service port's name; empty if it has none.
+    pub name: String,
+    /// The pods' port.
+    pub port: Option<u16>,
+    /// Its protocol.
+    pub protocol: Protocol,
+}
+
+/// A node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Name, labels, annotations (tunnel addresses).
+    pub meta: Meta,
+    /// `status.addresses` that are IP addresses.
+    pub addresses: Vec<IpAddr>,
+    /// `spec.podCIDRs` (else `podCIDR`).
+    pub pod_cidrs: Vec<ipnet::IpNet>,
+}
+
+/// A NetworkPolicy as deployed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NetworkPolicy {
+    /// Namespace and name.
+    pub meta: Meta,
+    /// The API's own type.
+    pub spec: NetworkPolicySpec,
+}
+
+/// A Corefile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Corefile {
+    /// The ConfigMap's namespace.
+    pub namespace: String,
+    /// The ConfigMap's name.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}

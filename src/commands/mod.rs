@@ -1,0 +1,1 @@
+//! One file a subcommand: arguments in, stages called, exit status out.

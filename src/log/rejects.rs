@@ -1,0 +1,1 @@
+//! `--rejects FILE`: every line that looked like a query and could not be read, as CSV, in input order.

@@ -1,0 +1,1 @@
+//! Report → bytes: one file a format, pure functions.
