@@ -1,1 +1,266 @@
-//! Arguments and help, no logic.
+//! Arguments and help, no logic. What was typed, nothing more: `commands` makes of it what the stages want.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Who talks to what in a Kubernetes cluster, from CoreDNS query logs.
+///
+/// kico reads CoreDNS query logs, offline, joins them with what `kubectl get` says of the cluster, and tells which
+/// workload asked for which Service: as a table, as CSV for an audit, as the NetworkPolicies that would allow exactly that.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kico",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Exit status: 0 done; 2 usage, nothing usable was read, or an output failed; 3 done, but partial; 130 interrupted."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say who asked for what: connections, audits, NetworkPolicies
+    Analyze(Box<Analyze>),
+    /// Boil logs down to a small CSV that can be merged, and that `analyze` reads like a log
+    Tally(Box<Tally>),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+const ANALYZE_EXAMPLES: &str = "\
+Examples:
+  # who talks to what
+  kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,deployments,statefulsets,\\
+  daemonsets,jobs,cronjobs,networkpolicies,configmaps -A -o json > pods.json
+  kico analyze logs/*.txt --snapshot pods.json
+
+  # the audit's CSV, and one NetworkPolicy a workload to review, in one pass over the logs
+  kico analyze logs/*.txt -S pods.json -o csv=connections.csv -o netpol=policies/
+
+  # who asks for the pod user-db-b8dfb847c-wvkgf, straight from the cluster's logs, and a policy for it
+  kubectl logs -n kube-system -l k8s-app=kube-dns --tail=-1 --timestamps |
+    kico analyze - -S pods.json --pod user-db-b8dfb847c-wvkgf -n sock-shop -s
+";
+
+/// Say who asked for what: connections, audits, NetworkPolicies.
+#[derive(Debug, Args)]
+#[command(before_long_help = ANALYZE_EXAMPLES)]
+pub struct Analyze {
+    /// What is read, and how.
+    #[command(flatten)]
+    pub read: Read,
+
+    /// Which connections are shown.
+    #[command(flatten)]
+    pub filter: Filter,
+
+    /// One row per workload, pod or namespace of the client (tables and CSV; JSON and policies always use workloads)
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT", help_heading = "Reports")]
+    pub group_by: GroupBy,
+
+    /// What to write, and where; repeatable, all in one pass. FORMAT: table, wide, csv, json, yaml, markdown,
+    /// networkpolicy (netpol). At most one without PATH goes to standard output. Policies: a PATH that ends in / is
+    /// a directory with one file a policy and a kustomization.yaml
+    #[arg(short, long, value_name = "FORMAT[=PATH]", help_heading = "Reports")]
+    pub output: Vec<String>,
+
+    /// Print the table and the NetworkPolicies together (piped, the table is a comment: the whole can be applied)
+    #[arg(short, long, conflicts_with = "output", help_heading = "Reports")]
+    pub suggest_netpol: bool,
+
+    /// Lookups that make a connection; below it one is no evidence, neither for reports nor for policies
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Evidence")]
+    pub min_queries: u64,
+
+    /// Leave the clients of this namespace out of the evidence; repeatable
+    #[arg(long, value_name = "NS", help_heading = "Evidence")]
+    pub exclude_namespace: Vec<String>,
+
+    /// Let nodes in: one /32 or /128 ipBlock for each node that asked (node addresses change: marked unstable)
+    #[arg(long, help_heading = "Policies")]
+    pub allow_nodes: bool,
+
+    /// Leave the evidence out of the policies' comments and annotations
+    #[arg(long, help_heading = "Policies")]
+    pub no_evidence: bool,
+
+    /// Refuse a policy that is known to be incomplete, rather than write it apart
+    #[arg(long, help_heading = "Policies")]
+    pub strict: bool,
+}
+
+const TALLY_EXAMPLES: &str = "\
+Examples:
+  # boil a day of logs down to a small CSV, then analyse that as often as you like
+  kico tally logs/*.gz --snapshot pods.json -o day.csv
+  kico analyze day.csv --snapshot pods.json
+
+  # the same over many machines: each takes its share of the files, and the report is that of one run
+  kico tally logs/*.gz -S pods.json --shard 17/64 -o 17.csv
+";
+
+/// Boil logs down to a small CSV that can be merged, and that `analyze` reads like a log.
+#[derive(Debug, Args)]
+#[command(before_long_help = TALLY_EXAMPLES)]
+pub struct Tally {
+    /// What is read, and how.
+    #[command(flatten)]
+    pub read: Read,
+
+    /// Where to write the tally; default: standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// Read only this share of the files: I of 1 to N, by a hash of each path
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<(u32, u32)>,
+}
+
+/// What is read, and how: the same for every command.
+#[derive(Debug, Args)]
+pub struct Read {
+    /// Log files (plain, gzip, zstd), directories of them, `-` for standard input, or tallies. What a file is, its
+    /// first bytes say
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+
+    /// What `kubectl get … -A -o json` (or yaml) printed: a file, or a directory of such; repeatable, also for
+    /// snapshots of different times
+    #[arg(short = 'S', long, value_name = "FILE|DIR")]
+    pub snapshot: Vec<PathBuf>,
+
+    /// Only records from this time on: RFC 3339, or a date (UTC)
+    #[arg(long, value_name = "TIME", help_heading = "Evidence")]
+    pub since: Option<String>,
+
+    /// Only records before this time: RFC 3339, or a date (UTC)
+    #[arg(long, value_name = "TIME", help_heading = "Evidence")]
+    pub until: Option<String>,
+
+    /// The cluster's DNS domain; repeatable. Default: the snapshot's Corefile, else cluster.local
+    #[arg(long, value_name = "DOMAIN", help_heading = "Reading")]
+    pub cluster_domain: Vec<String>,
+
+    /// Look for CoreDNS and its Corefile in this namespace too, beside kube-system and openshift-dns; repeatable
+    #[arg(long, value_name = "NS", help_heading = "Reading")]
+    pub dns_namespace: Vec<String>,
+
+    /// The format string of the Corefile's `log` directive, if it has one of its own
+    #[arg(long, value_name = "FORMAT", help_heading = "Reading")]
+    pub log_format: Option<String>,
+
+    /// Write every line that looked like a query and could not be read: CSV with path, line, offset, reason, text
+    #[arg(long, value_name = "FILE", help_heading = "Reading")]
+    pub rejects: Option<PathBuf>,
+
+    /// How many (client, name) pairs that the cluster does not bound (failed, external) are kept
+    #[arg(long, value_name = "N", default_value_t = 262_144, help_heading = "Reading")]
+    pub max_names: usize,
+
+    /// Read files instead of mapping them into memory
+    #[arg(long, help_heading = "Reading")]
+    pub no_mmap: bool,
+
+    /// Threads; default: all cores
+    #[arg(short, long, value_name = "N", help_heading = "Reading")]
+    pub concurrency: Option<std::num::NonZeroUsize>,
+
+    /// Only errors on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Say more on standard error (as LOG_LEVEL=debug does)
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// Which connections are shown, and whose policies are written. Values of one flag are alternatives; different flags
+/// must all hold. They never remove evidence from a policy.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct Filter {
+    /// Only connections into this namespace; repeatable
+    #[arg(short, long, value_name = "NS")]
+    pub namespace: Vec<String>,
+
+    /// All namespaces: the default
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+
+    /// Only connections into what this pod is behind; repeatable
+    #[arg(long, value_name = "POD")]
+    pub pod: Vec<String>,
+
+    /// Only connections into this Service; repeatable
+    #[arg(long, value_name = "SVC")]
+    pub service: Vec<String>,
+
+    /// Only connections into what this workload is behind; repeatable
+    #[arg(long, value_name = "KIND/NAME")]
+    pub workload: Vec<String>,
+
+    /// Only connections from this namespace, or from this workload in it; repeatable
+    #[arg(long, value_name = "NS[/NAME]")]
+    pub from: Vec<String>,
+
+    /// Only connections to this namespace, or to this Service in it; repeatable
+    #[arg(long, value_name = "NS[/NAME]")]
+    pub to: Vec<String>,
+}
+
+/// `--group-by`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the words are the documentation")]
+pub enum GroupBy {
+    #[default]
+    Workload,
+    Pod,
+    Namespace,
+}
+
+/// `--color`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the words are the documentation")]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    let parse = || {
+        let (i, n) = text.split_once('/')?;
+        Some((i.parse::<u32>().ok()?, n.parse::<u32>().ok()?))
+    };
+    match parse() {
+        Some((i, n)) if (1..=n).contains(&i) => Ok((i, n)),
+        _ => Err("expected I/N with I from 1 to N, as in 3/8".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

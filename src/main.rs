@@ -1,2 +1,5 @@
 //! The exit code of the library's main, nothing else.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    kico::commands::main()
+}
