@@ -6,11 +6,14 @@ mod messages;
 mod outputs;
 mod shell;
 mod tally;
+mod window;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Command};
@@ -92,4 +95,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
                 _ => false,
             })
     })
+}
+
+/// Writes to standard output, whole. Nobody reading is no error here: `main` makes a success of it.
+fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let written = write(&mut out).and_then(|()| out.flush());
+    // What is left in the buffer must not be tried again on drop.
+    drop(out.into_parts());
+    written.context("standard output")
 }

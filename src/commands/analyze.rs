@@ -1,0 +1,211 @@
+//! `kico analyze`: logs × snapshot → reports and policies. One pass over the logs writes all that was asked for.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::gather::{gather, nothing_read};
+use super::messages::Messages;
+use super::outputs::{self, Format, Output, Place};
+use super::{Exit, stdout};
+use crate::cli;
+use crate::cluster::Cluster;
+use crate::connections::filter::{Filters, choose};
+use crate::connections::{self, GroupBy, Options, Report};
+use crate::coverage::cover;
+use crate::files::write_beside;
+use crate::policy::{self, Policies};
+use crate::report::{self, Style};
+
+/// How to get a snapshot that everything can be said from.
+const GET: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,deployments,statefulsets,\
+                   daemonsets,jobs,cronjobs,networkpolicies,ingresses,configmaps -A -o json > pods.json";
+
+/// Runs it.
+pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
+    let outputs = if args.suggest_netpol { Vec::new() } else { outputs::parse(&args.output)? };
+    let wants_policies =
+        args.suggest_netpol || outputs.iter().any(|o| o.format == Format::NetworkPolicy);
+    if wants_policies && !args.filter.from.is_empty() {
+        bail!(
+            "--from chooses clients, and an ingress policy belongs to a server: choose it by -n, --pod, --service, \
+             --workload or --to"
+        );
+    }
+    let gathered = gather(&args.read, messages, |_| true)?;
+    let (reading, cluster, mut exit) = (gathered.reading, gathered.cluster, gathered.exit);
+    if reading.tally.rows.is_empty() && reading.inputs.iter().all(|input| !input.is_log) {
+        return match exit {
+            Exit::Interrupted => Ok(exit),
+            _ => Err(nothing_read(&reading)),
+        };
+    }
+    if wants_policies && !cluster.snapshot.given {
+        bail!("a policy needs to know the pods: give a snapshot with --snapshot pods.json. It comes from\n  {GET}");
+    }
+    let choice = choose(&filters(args), &cluster)?;
+    let join = |group_by, choice| {
+        let options = Options {
+            group_by,
+            min_lookups: args.min_queries,
+            exclude_namespaces: &args.exclude_namespace,
+            choice,
+        };
+        let mut report = connections::join(&reading.tally, &cluster, options);
+        report.coverage = cover(&reading.inputs, &report.totals, &reading.tally.lost, &cluster);
+        report
+    };
+    let report = join(GroupBy::Workload, Some(&choice));
+    let grouped = match args.group_by {
+        cli::GroupBy::Workload => None,
+        cli::GroupBy::Pod => Some(join(GroupBy::Pod, Some(&choice))),
+        cli::GroupBy::Namespace => Some(join(GroupBy::Namespace, Some(&choice))),
+    };
+    let policies = wants_policies.then(|| {
+        // Filters choose whose policies are written; they never remove evidence.
+        let changed = changed_evidence(args);
+        let subjects = |workload| choice.subject(workload);
+        let options = policy::Options {
+            strict: args.strict,
+            allow_nodes: args.allow_nodes,
+            evidence: !args.no_evidence,
+            changed_evidence: &changed,
+            subjects: &subjects,
+        };
+        policy::build(&join(GroupBy::Workload, None), &cluster, &options)
+    });
+    let made = Made { report: &report, view: grouped.as_ref().unwrap_or(&report), cluster: &cluster, policies };
+    if report.connections.is_empty() {
+        messages.note(&nothing_shown(&report, args));
+    }
+    if args.suggest_netpol {
+        made.suggest()?;
+    }
+    for output in &outputs {
+        match made.write(output) {
+            Ok(note) => note.iter().for_each(|note| messages.note(note)),
+            Err(error) if super::is_broken_pipe(&error) => {}
+            Err(error) => {
+                messages.error(&error);
+                exit = exit.min(Exit::Failed);
+            }
+        }
+    }
+    if !outputs.iter().any(|output| output.place == Place::Stdout) && !args.suggest_netpol {
+        report::summary(&report).lines().for_each(|line| messages.note(line));
+    }
+    if let Some(policies) = &made.policies {
+        messages.debug(&format!("{} objects without a policy", policies.refused.len()));
+    }
+    Ok(exit)
+}
+
+fn filters(args: &cli::Analyze) -> Filters {
+    let filter = &args.filter;
+    Filters {
+        namespaces: filter.namespace.clone(),
+        pods: filter.pod.clone(),
+        services: filter.service.clone(),
+        workloads: filter.workload.clone(),
+        from: filter.from.clone(),
+        to: filter.to.clone(),
+        exclude_namespaces: args.exclude_namespace.clone(),
+    }
+}
+
+/// The flags that changed the evidence: every policy's comment says so.
+fn changed_evidence(args: &cli::Analyze) -> Vec<String> {
+    let mut flags = Vec::new();
+    flags.extend(args.read.since.iter().map(|time| format!("--since {time}")));
+    flags.extend(args.read.until.iter().map(|time| format!("--until {time}")));
+    if args.min_queries > 1 {
+        flags.push(format!("--min-queries {}", args.min_queries));
+    }
+    flags.extend(args.exclude_namespace.iter().map(|ns| format!("--exclude-namespace {ns}")));
+    flags
+}
+
+fn nothing_shown(report: &Report, args: &cli::Analyze) -> String {
+    let filter = &args.filter;
+    let filtered = [&filter.namespace, &filter.pod, &filter.service, &filter.workload, &filter.from, &filter.to];
+    if filtered.iter().any(|values| !values.is_empty()) && report.totals.connected > 0 {
+        "no connection seen that these filters choose; without them there are some".into()
+    } else {
+        "no connection seen".into()
+    }
+}
+
+/// Everything that can be written.
+struct Made<'a> {
+    report: &'a Report,
+    /// The report as `--group-by` wants it.
+    view: &'a Report,
+    cluster: &'a Cluster,
+    policies: Option<Policies>,
+}
+
+impl Made<'_> {
+    /// Writes one output; returns what is worth a note.
+    fn write(&self, output: &Output) -> Result<Vec<String>> {
+        match &output.place {
+            Place::Stdout => stdout(|out| self.format(output.format, terminal(), out))?,
+            Place::File(path) => {
+                write_beside(path, |out| self.format(output.format, Style::default(), out))?;
+            }
+            Place::Directory(path) => return self.directory(path),
+        }
+        Ok(Vec::new())
+    }
+
+    fn format(&self, format: Format, style: Style, out: &mut dyn Write) -> io::Result<()> {
+        match format {
+            Format::Table => report::table::write(self.view, self.cluster, style, out),
+            Format::Wide => report::wide::write(self.view, self.cluster, style, out),
+            Format::Csv => report::csv::write(self.view, self.cluster, out),
+            Format::Markdown => report::markdown::write(self.view, self.cluster, out),
+            Format::Json => report::json::write(self.report, self.cluster, out),
+            Format::Yaml => report::yaml::write(self.report, self.cluster, out),
+            Format::NetworkPolicy => self.stream(out),
+        }
+    }
+
+    fn stream(&self, out: &mut dyn Write) -> io::Result<()> {
+        match &self.policies {
+            Some(policies) => policy::write::stream(policies, out),
+            None => Ok(()),
+        }
+    }
+
+    fn directory(&self, path: &Path) -> Result<Vec<String>> {
+        let Some(policies) = &self.policies else { return Ok(Vec::new()) };
+        let written = policy::write::directory(policies, path)?;
+        Ok(policy::write::summary(policies, &written, path))
+    }
+
+    /// The table and the policies on one standard output; piped, the table is a comment, so that the whole can be applied.
+    fn suggest(&self) -> Result<()> {
+        let mut table = Vec::new();
+        report::table::write(self.view, self.cluster, terminal(), &mut table)?;
+        stdout(|out| {
+            if io::stdout().is_terminal() {
+                out.write_all(&table)?;
+                writeln!(out)?;
+            } else {
+                for line in table.split_inclusive(|byte| *byte == b'\n') {
+                    out.write_all(if line == b"\n" { b"#" } else { b"# " })?;
+                    out.write_all(line)?;
+                }
+            }
+            self.stream(out)
+        })
+    }
+}
+
+/// How a table on standard output is drawn.
+fn terminal() -> Style {
+    let stdout = io::stdout();
+    let color = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
+    let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
+    Style { width, color }
+}

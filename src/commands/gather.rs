@@ -1,0 +1,195 @@
+//! What every command begins with: the inputs and the snapshot, read at the same time, and what went wrong said.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::messages::Messages;
+use super::{Exit, window};
+use crate::cli;
+use crate::cluster::{Cluster, snapshot};
+use crate::log::discover::{self, Source};
+use crate::log::format::Format;
+use crate::log::interrupt::Interrupt;
+use crate::log::read::{self, Reading};
+use crate::log::tally::{Bound, clip};
+use crate::log::{Hands, LateHands, Reason, State, Window};
+use crate::progress::Progress;
+
+/// What was read, and how well.
+pub(super) struct Gathered {
+    pub(super) reading: Reading,
+    pub(super) cluster: Cluster,
+    pub(super) window: Window,
+    /// Done, Partial or Interrupted.
+    pub(super) exit: Exit,
+}
+
+/// Reads the inputs that `keep` keeps, and the snapshot beside them.
+pub(super) fn gather(
+    args: &cli::Read,
+    messages: &Messages,
+    keep: impl Fn(&Source) -> bool,
+) -> Result<Gathered> {
+    let window = window::parse(args.since.as_deref(), args.until.as_deref())?;
+    let format = match &args.log_format {
+        None => None,
+        Some(text) => {
+            let (format, warning) = Format::compile(text).context("--log-format")?;
+            if let Some(warning) = warning {
+                messages.warning(&format!("--log-format: {warning}"));
+            }
+            Some(Arc::new(format))
+        }
+    };
+    let mut found = discover::discover(&args.inputs);
+    for note in &found.notes {
+        messages.note(note);
+    }
+    if !found.errors.is_empty() {
+        bail!("{}", found.errors.join("\n"));
+    }
+    found.sources.retain(|source| keep(source));
+    let mut snapshots = args.snapshot.clone();
+    snapshots.extend(found.snapshots);
+    let options = read::Options {
+        threads: threads(args),
+        mmap: !args.no_mmap,
+        window,
+        bound: Bound { names: args.max_names },
+        format,
+        rejects: args.rejects.clone(),
+        interrupt: Interrupt::install().context("cannot watch for Ctrl-C")?,
+    };
+    let progress = if messages.is_quiet() { Progress::hidden() } else { Progress::visible() };
+    let (cluster, reading) = read_both(args, &snapshots, found.sources, &options, &progress)?;
+    for note in &reading.notes {
+        messages.note(note);
+    }
+    let exit = judge(&reading, &cluster, messages);
+    let reading = Reading { tally: clip_tally(reading.tally, window)?, ..reading };
+    Ok(Gathered { reading, cluster, window, exit })
+}
+
+fn threads(args: &cli::Read) -> usize {
+    match args.concurrency {
+        Some(threads) => threads.get(),
+        None => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
+    }
+}
+
+/// The snapshot is read while the logs are. If it cannot be, the logs are not read to their end.
+fn read_both(
+    args: &cli::Read,
+    snapshots: &[PathBuf],
+    sources: Vec<Source>,
+    options: &read::Options,
+    progress: &Progress,
+) -> Result<(Cluster, Reading)> {
+    let hands = LateHands::new();
+    let stop = AtomicBool::new(false);
+    let load = || {
+        let cluster = load(args, snapshots);
+        stop.store(cluster.is_err(), Ordering::Relaxed);
+        let _ = hands.set(cluster.as_ref().map_or_else(|_| Hands::default(), Cluster::hands));
+        cluster
+    };
+    if snapshots.is_empty() {
+        let cluster = load()?;
+        return Ok((cluster, read::read(sources, &hands, options, &stop, progress)?));
+    }
+    let (cluster, reading) = std::thread::scope(|scope| {
+        let cluster = scope.spawn(load);
+        let reading = read::read(sources, &hands, options, &stop, progress);
+        (cluster.join(), reading)
+    });
+    let cluster = cluster.map_err(|_| anyhow!("reading the snapshot failed: this is a bug"))??;
+    Ok((cluster, reading?))
+}
+
+fn load(args: &cli::Read, snapshots: &[PathBuf]) -> Result<Cluster> {
+    let snapshot = snapshot::read(snapshots, &args.dns_namespace)?;
+    let domains: Vec<String> = args
+        .cluster_domain
+        .iter()
+        .map(|domain| domain.trim_matches('.').to_ascii_lowercase())
+        .collect();
+    if let Some(at) = domains.iter().position(String::is_empty) {
+        bail!("--cluster-domain {:?}: no domain", args.cluster_domain[at]);
+    }
+    Ok(Cluster::new(snapshot, &domains))
+}
+
+/// What the inputs' states mean for the run. Each bad input is named.
+fn judge(reading: &Reading, cluster: &Cluster, messages: &Messages) -> Exit {
+    let mut exit = if reading.interrupted { Exit::Interrupted } else { Exit::Done };
+    for input in &reading.inputs {
+        match input.state {
+            State::Complete | State::Grew | State::Interrupted => {}
+            State::Unreadable | State::Truncated | State::Changed => {
+                let problem = input.problem.as_deref().unwrap_or(input.state.word());
+                messages.warning(&format!("{}: {problem}", input.path));
+                exit = exit.min(Exit::Partial);
+            }
+        }
+    }
+    for broken in &cluster.snapshot.broken {
+        messages.warning(broken);
+        exit = exit.min(Exit::Partial);
+    }
+    if !reading.tally.lost.is_empty() {
+        exit = exit.min(Exit::Partial);
+    }
+    exit
+}
+
+fn clip_tally(tally: crate::log::tally::Tally, window: Window) -> Result<crate::log::tally::Tally> {
+    clip(tally, window).map_err(|row| anyhow!("{row}: give the window to kico tally"))
+}
+
+/// The error for a run without one query record: what was seen instead, and what to do.
+pub(super) fn nothing_read(reading: &Reading) -> anyhow::Error {
+    let inputs = &reading.inputs;
+    if inputs.is_empty() {
+        return anyhow!("no input: the directories named hold no file");
+    }
+    if inputs.iter().all(|input| input.state == State::Unreadable) {
+        return anyhow!("no input could be read");
+    }
+    let mut lines = crate::log::Lines::default();
+    for input in inputs {
+        lines += input.lines;
+    }
+    let rejected: u64 = lines.rejected.iter().sum();
+    let unknown = lines.rejected[Reason::UnknownFormat as usize];
+    if lines.total == 0 {
+        return anyhow!("no query record: the inputs are empty. Is this the log of a CoreDNS pod?");
+    }
+    let seen = format!("no query record in {} lines", lines.total);
+    if unknown > 0 {
+        return anyhow!(
+            "{seen}: {unknown} are CoreDNS's, but not in its default format:\n  {}\n\
+             give kico the format string behind `log` in the Corefile, as in \
+             --log-format '{{remote}} {{type}} {{name}} {{rcode}}'",
+            reading.samples.join("\n  ")
+        );
+    }
+    if rejected > 0 {
+        let reasons: Vec<String> = Reason::ALL
+            .iter()
+            .zip(lines.rejected)
+            .filter(|(_, count)| *count > 0)
+            .map(|(reason, count)| format!("{count} {}", reason.word()))
+            .collect();
+        return anyhow!(
+            "{seen}: {} looked like a query and could not be read. See them with --rejects FILE",
+            reasons.join(", ")
+        );
+    }
+    anyhow!(
+        "{seen}: other text only. Is this the log of a CoreDNS pod, and is `log` on in its Corefile? \
+         (kubectl -n kube-system edit configmap coredns: add a line `log`; no restart is needed)"
+    )
+}
