@@ -20,7 +20,7 @@ pub fn spelling(raw: &[u8]) -> Cow<'_, str> {
 
 /// Drops the one final dot. An escaped dot belongs to its label, and a dot behind another one ends no name: such
 /// bytes stay as they are, so that they are never taken for the name without them.
-fn without_final_dot(raw: &[u8]) -> &[u8] {
+pub(crate) fn without_final_dot(raw: &[u8]) -> &[u8] {
     match raw.strip_suffix(b".") {
         Some(rest) if !rest.is_empty() && !ends_in_escape(rest) && !ends_in_plain_dot(rest) => rest,
         _ => raw,
@@ -139,8 +139,8 @@ fn in_zone(labels: &str) -> Option<Shape<'_>> {
     }
 }
 
-/// `10-244-0-9`, `fd00-10-244--9`.
-fn dashed_address(label: &str) -> Option<IpAddr> {
+/// An address with dashes, as endpoint and pod names have it: `10-244-0-9`, `fd00-10-244--9`.
+pub fn dashed_address(label: &str) -> Option<IpAddr> {
     if let Ok(v4) = label.replace('-', ".").parse::<Ipv4Addr>() {
         return Some(IpAddr::V4(v4));
     }
