@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::ident;
 use super::sniff::{self, Kind};
 use super::stream::Place;
 
@@ -35,6 +36,14 @@ pub struct Source {
     /// Named by the user, not found by a walk.
     pub(crate) named: bool,
     pub(crate) way: Way,
+}
+
+impl Source {
+    /// Which of this many shards it belongs to, from 0: decided by its path alone, the same on every machine.
+    pub fn shard(&self, shards: std::num::NonZeroU32) -> u32 {
+        let shard = ident::id(&self.path, 0, 0) % u64::from(shards.get());
+        u32::try_from(shard).unwrap_or(0)
+    }
 }
 
 /// How a source is read.

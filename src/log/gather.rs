@@ -183,7 +183,7 @@ fn pod_of(path: &str) -> Option<&str> {
     let is_name = |word: &&str| {
         let legal =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-        word.contains('-') && word.bytes().all(legal)
+        word.trim_matches('-').contains('-') && word.bytes().all(legal)
     };
     of_directory.or_else(of_container).or(Some(stem)).filter(is_name)
 }

@@ -74,6 +74,15 @@ mod tests {
     }
 
     #[test]
+    fn ids_of_similar_paths_spread_evenly() {
+        let mut shards = [0; 5];
+        for i in 0..1000 {
+            shards[(id(&format!("logs/coredns-{i}.txt"), 0, 0) % 5) as usize] += 1;
+        }
+        assert!(shards.iter().all(|count| (150..250).contains(count)), "{shards:?}");
+    }
+
+    #[test]
     fn path_size_and_either_end_make_the_id() {
         let one = id("a", 5, content(b"abc", b"def"));
         for other in [

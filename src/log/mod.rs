@@ -12,7 +12,7 @@ pub mod format;
 mod gather;
 mod held;
 mod ident;
-pub mod input;
+mod input;
 pub mod interrupt;
 pub mod read;
 pub mod record;

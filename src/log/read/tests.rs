@@ -12,7 +12,7 @@ use crate::log::Hands;
 fn line(i: usize) -> String {
     let (second, client) = (i % 60, i % 199);
     let (minute, hour) = (i / 60 % 60, i / 3600 % 24);
-    let rcode = if i % 7 == 0 { "NXDOMAIN" } else { "NOERROR" };
+    let rcode = if i.is_multiple_of(7) { "NXDOMAIN" } else { "NOERROR" };
     format!(
         "2026-03-14T{hour:02}:{minute:02}:{second:02}.5Z stdout F [INFO] 10.7.0.{client}:4{i:04} - {i} \
          \"A IN shop-{}.store.svc.cluster.local. udp 54 false 512\" {rcode} qr,aa,rd 106 0.0001s\n",
