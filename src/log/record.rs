@@ -192,6 +192,13 @@ fn find(table: &[&str], text: &[u8]) -> Option<u8> {
     u8::try_from(found).ok()
 }
 
+impl Kind {
+    /// A small number for it, to be hashed.
+    pub(super) fn number(self) -> u16 {
+        u16::from_be_bytes([self.qtype.0, self.rcode.0])
+    }
+}
+
 impl QType {
     /// `A`
     pub const A: QType = QType(position(QTYPES, "A"));

@@ -1,0 +1,405 @@
+//! The bound on memory (SEMANTICS 5), which needs no order. Kept cells are bounded by the cluster. Of the capped ones
+//! each client keeps the `depth` pairs with the smallest rank, a hash of (client, name) with a fixed seed.
+//!
+//! Why the order does not matter: the more was seen, the higher a pair's rank stands among its client's pairs, and the
+//! smaller the depth. So a pair that is among the survivors of everything was among the survivors of every share of it,
+//! was never dropped, and its counts are exact. The same holds for the clients themselves, of which a budget holds those
+//! with the smallest hash; once there are more, depth falls to what serves all of them, so that no client that comes or
+//! goes can raise it again.
+
+use std::cmp::Ordering;
+use std::net::IpAddr;
+
+use super::Bound;
+use super::builder::Builder;
+use super::cell::{Cell, Client};
+use crate::log::Hands;
+use crate::log::record::{Kind, Outcome};
+
+/// The most pairs that a client may keep.
+const DEEPEST: u32 = 4096;
+/// The most clients that are unknown to the snapshot.
+const UNKNOWN_CLIENTS: usize = 65_536;
+
+/// How many capped pairs each client could keep: K of SEMANTICS 5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// Clients that the snapshot knows; without one, all.
+    pub known: u32,
+    /// Clients that it does not know.
+    pub unknown: u32,
+    /// Whether there were more clients than a tally holds: such that the snapshot knows, such that it does not.
+    pub crowded: [bool; 2],
+}
+
+impl Default for Depth {
+    fn default() -> Depth {
+        Depth { known: DEEPEST, unknown: DEEPEST, crowded: [false; 2] }
+    }
+}
+
+/// The bound on one sort of clients, and how far it is used. A pair has at least one cell, so cells stand for pairs
+/// until it is time to look closely.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    pairs: usize,
+    clients: usize,
+    pub(super) depth: u32,
+    /// Whether there were more clients than that.
+    pub(super) crowded: bool,
+    /// Clients that rank above it are beyond the bound.
+    pub(super) client_limit: u64,
+    /// Records of the clients beyond the bound.
+    pub(super) beyond: [u64; 3],
+    cells: usize,
+    /// Cells of clients beyond the first `depth` of each.
+    excess: usize,
+    pub(super) members: usize,
+    /// At so many cells, so much excess, so many members it is worth while to prune: some more than the bound, so that
+    /// each prune is paid for by what came since the last one.
+    worth: [usize; 3],
+}
+
+impl Budget {
+    /// Those of the known and of the unknown clients.
+    pub(super) fn pair(bound: Bound, snapshot: bool) -> [Budget; 2] {
+        let known = bound.names.max(1);
+        let unknown = (bound.names / 4).max(1);
+        let clients = if snapshot { unknown.min(UNKNOWN_CLIENTS) } else { unknown };
+        [Budget::new(known, known), Budget::new(unknown, clients)]
+    }
+
+    fn new(pairs: usize, clients: usize) -> Budget {
+        let mut budget = Budget {
+            pairs,
+            clients,
+            depth: DEEPEST,
+            crowded: false,
+            client_limit: u64::MAX,
+            beyond: [0; 3],
+            cells: 0,
+            excess: 0,
+            members: 0,
+            worth: [0; 3],
+        };
+        budget.settle();
+        budget
+    }
+
+    /// Counts a new capped cell of this client.
+    pub(super) fn count(&mut self, client: &mut Client<'_>) {
+        self.cells += 1;
+        client.capped = client.capped.saturating_add(1);
+        if client.capped > self.depth {
+            self.excess += 1;
+        }
+    }
+
+    /// Whether a prune is worth while.
+    pub(super) fn is_full(&self) -> bool {
+        let [cells, excess, members] = self.worth;
+        self.cells > cells || self.excess > excess || self.members > members
+    }
+
+    /// Whether anything may be over the bound.
+    pub(super) fn is_over(&self) -> bool {
+        self.cells > self.pairs || self.excess > 0 || self.members > self.clients
+    }
+
+    /// How many clients are beyond the bound, roughly.
+    pub(super) fn clients_beyond(&self) -> u64 {
+        others(super::intern::small(self.clients), self.client_limit)
+    }
+
+    /// Sets out from what there is now.
+    fn settle(&mut self) {
+        let more = |used: usize, of: usize| used.max(of) + used.max(of) / 4 + 1;
+        self.worth = [
+            more(self.cells, self.pairs),
+            self.excess + (self.pairs / 8).max(self.excess / 4) + 1,
+            more(self.members, self.clients),
+        ];
+    }
+}
+
+/// One capped cell on its way through [`Builder::choose`].
+struct Ranked {
+    client: u32,
+    name: u32,
+    rank: u64,
+    cell: u32,
+}
+
+impl Builder<'_> {
+    /// Gives up what is over the bound, and shrinks to what is left.
+    pub(super) fn prune(&mut self) {
+        if let Some(hands) = self.hands {
+            let survives = self.choose(hands);
+            self.rebuild(&survives);
+            self.recount(hands);
+        }
+    }
+
+    /// Applies the rule to what there is: sets depth and limits, counts what is lost. Which cells survive.
+    pub(super) fn choose(&mut self, hands: &Hands) -> Vec<bool> {
+        let ranked = self.ranked();
+        let mut pairs = vec![0_u32; self.clients.len()];
+        for first in ranked.chunk_by(Ranked::is_same_pair).filter_map(<[_]>::first) {
+            pairs[first.client as usize] += 1;
+        }
+        for which in 0..self.budgets.len() {
+            self.choose_clients(which, &pairs, hands);
+            let held = |(client, n): (&Client<'_>, &u32)| {
+                (client.budget(hands) == which && !client.beyond).then_some(*n)
+            };
+            let counts: Vec<u32> = self.clients.iter().zip(&pairs).filter_map(held).collect();
+            let budget = &mut self.budgets[which];
+            budget.depth = deepest(&counts, budget.pairs, budget.depth);
+        }
+        let mut survives = vec![true; self.cells.len()];
+        for cells in ranked.chunk_by(|a, b| a.client == b.client) {
+            let Some(first) = cells.first() else { continue };
+            let client = &mut self.clients[first.client as usize];
+            let depth = self.budgets[client.budget(hands)].depth;
+            client.limit = u64::MAX;
+            for (nth, pair) in (1..).zip(cells.chunk_by(Ranked::is_same_pair)) {
+                if nth == depth {
+                    client.limit = pair.first().map_or(u64::MAX, |cell| cell.rank);
+                }
+                if nth <= depth && !client.beyond {
+                    continue;
+                }
+                for ranked in pair {
+                    let cell = &self.cells[ranked.cell as usize];
+                    add(client.lost.get_or_insert_default(), cell.kind, cell.count);
+                    survives[ranked.cell as usize] = false;
+                }
+            }
+        }
+        for client in self.clients.iter_mut().filter(|client| client.beyond) {
+            client.limit = u64::MAX;
+            if let Some(lost) = client.lost.take() {
+                add_all(&mut self.budgets[client.budget(hands)].beyond, &lost);
+            }
+        }
+        survives
+    }
+
+    /// All capped cells, by client and rank; those of one pair stand together.
+    fn ranked(&self) -> Vec<Ranked> {
+        let capped = (0..).zip(&self.cells).filter(|(_, cell)| cell.capped);
+        let rank = |(at, cell): (u32, &Cell)| {
+            let address = self.clients[cell.client as usize].address;
+            let rank = rank(address, self.names.get(cell.name));
+            Ranked { client: cell.client, name: cell.name, rank, cell: at }
+        };
+        let mut ranked: Vec<Ranked> = capped.map(rank).collect();
+        // Two names may have one hash. Then the names decide.
+        ranked.sort_unstable_by(|a, b| {
+            let names = || match a.name == b.name {
+                true => Ordering::Equal,
+                false => self.names.get(a.name).cmp(self.names.get(b.name)),
+            };
+            (a.client, a.rank).cmp(&(b.client, b.rank)).then_with(names)
+        });
+        ranked
+    }
+
+    /// Finds the clients beyond the bound: of those with pairs, all but the ones with the smallest hash.
+    fn choose_clients(&mut self, which: usize, pairs: &[u32], hands: &Hands) {
+        let budget = &mut self.budgets[which];
+        let mut held = Vec::new();
+        for (at, client) in self.clients.iter_mut().enumerate() {
+            if client.budget(hands) == which {
+                let rank = client_rank(client.address);
+                client.beyond = rank > budget.client_limit;
+                if pairs[at] > 0 {
+                    held.push((rank, client.address, at));
+                }
+            }
+        }
+        budget.crowded |= held.len() > budget.clients;
+        if !budget.crowded {
+            return;
+        }
+        held.sort_unstable();
+        for (_, _, at) in held.drain(budget.clients.min(held.len())..) {
+            self.clients[at].beyond = true;
+        }
+        // While a crowded tally is being added there may be fewer of them.
+        if held.len() == budget.clients
+            && let Some((rank, ..)) = held.last()
+        {
+            budget.client_limit = *rank;
+        }
+        let share = u32::try_from(budget.pairs / budget.clients).unwrap_or(u32::MAX);
+        budget.depth = budget.depth.min(share);
+        for client in self.clients.iter_mut().filter(|client| client.budget(hands) == which) {
+            client.beyond |= client_rank(client.address) > budget.client_limit;
+        }
+    }
+
+    /// Keeps what survives, and nothing else: names, clients and origins that nothing needs are gone.
+    fn rebuild(&mut self, survives: &[bool]) {
+        let old = self.take();
+        let mut needed: Vec<bool> = old.clients.iter().map(|c| c.lost.is_some()).collect();
+        let cells = old.cells.iter().zip(survives);
+        let alive: Vec<&Cell> = cells.filter_map(|(cell, alive)| alive.then_some(cell)).collect();
+        for cell in &alive {
+            needed[cell.client as usize] = true;
+        }
+        let mut ids = vec![u32::MAX; old.clients.len()];
+        for (at, client) in old.clients.into_iter().enumerate() {
+            if needed[at] {
+                ids[at] = self.remember(client);
+            }
+        }
+        let mut origins: Vec<Option<u32>> = vec![None; old.origins.0.len()];
+        for cell in alive {
+            let mut cell = *cell;
+            cell.client = ids[cell.client as usize];
+            cell.name = self.names.intern(old.names.get(cell.name));
+            let from = cell.spot.origin as usize;
+            let origin = || self.origins.add(old.origins.0[from]);
+            cell.spot.origin = *origins[from].get_or_insert_with(origin);
+            self.push(cell);
+        }
+    }
+
+    /// Counts again what the budgets count.
+    fn recount(&mut self, hands: &Hands) {
+        for budget in &mut self.budgets {
+            (budget.cells, budget.excess, budget.members) = (0, 0, 0);
+        }
+        for client in &mut self.clients {
+            client.capped = 0;
+            self.budgets[client.budget(hands)].members += 1;
+        }
+        for cell in self.cells.iter().filter(|cell| cell.capped) {
+            let client = &mut self.clients[cell.client as usize];
+            self.budgets[client.budget(hands)].count(client);
+        }
+        self.budgets.iter_mut().for_each(Budget::settle);
+    }
+}
+
+impl Ranked {
+    fn is_same_pair(&self, other: &Ranked) -> bool {
+        (self.client, self.name) == (other.client, other.name)
+    }
+}
+
+/// The largest depth, at most `most`, at which clients with so many pairs keep no more than `bound` together.
+fn deepest(pairs: &[u32], bound: usize, most: u32) -> u32 {
+    let mut at_least = vec![0_usize; most as usize + 2];
+    for n in pairs {
+        at_least[(*n).min(most) as usize] += 1;
+    }
+    for n in (1..=most as usize).rev() {
+        at_least[n] += at_least[n + 1];
+    }
+    let mut kept = 0;
+    let fits = |n: &u32| {
+        kept += at_least[*n as usize];
+        kept <= bound
+    };
+    (1..=most).take_while(fits).last().unwrap_or(1)
+}
+
+/// Adds to the records of one outcome.
+pub(super) fn add(records: &mut [u64; 3], kind: Kind, n: u64) {
+    let which = match kind.rcode.outcome() {
+        Outcome::Answered => 0,
+        Outcome::Failed => 1,
+        Outcome::Unknown => 2,
+    };
+    records[which] = records[which].saturating_add(n);
+}
+
+pub(super) fn add_all(records: &mut [u64; 3], more: &[u64; 3]) {
+    for (mine, theirs) in records.iter_mut().zip(more) {
+        *mine = mine.saturating_add(*theirs);
+    }
+}
+
+/// How many others there were, if `kept` have the smallest hashes, up to `last`. At least one.
+pub(super) fn others(kept: u32, last: u64) -> u64 {
+    let kept = u64::from(kept);
+    let all = (u128::from(kept.saturating_sub(1).max(1)) << 64) / (u128::from(last) + 1);
+    u64::try_from(all).unwrap_or(u64::MAX).saturating_sub(kept).max(1)
+}
+
+/// All of them.
+pub(super) fn sum(records: &[u64; 3]) -> u64 {
+    records.iter().fold(0, |sum, n| sum.saturating_add(*n))
+}
+
+/// Where a pair stands among its client's pairs.
+pub(super) fn rank(client: IpAddr, name: &str) -> u64 {
+    hash(client_rank(client), name.as_bytes())
+}
+
+/// Where a client stands among all clients.
+pub(super) fn client_rank(client: IpAddr) -> u64 {
+    let bytes = match client {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    hash(0x9e6c_63d0_876a_3f6b, &bytes)
+}
+
+/// Written here because tallies of other machines and other versions are merged: no library promises its hash's value.
+/// Whoever knows it can choose which of their own names survive; that lies in the rule.
+fn hash(seed: u64, bytes: &[u8]) -> u64 {
+    // No byte of these is printable, so no name can make a factor zero.
+    const SECRETS: [u64; 2] = [0xa1f3_8b9d_c7e5_93b1, 0xe9c4_d28f_96ab_85f7];
+    let mix = |a: u64, b: u64| {
+        let product = u128::from(a ^ SECRETS[0]) * u128::from(b ^ SECRETS[1]);
+        (product as u64) ^ ((product >> 64) as u64)
+    };
+    let mut state = mix(seed, bytes.len() as u64);
+    for chunk in bytes.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        state = mix(state, u64::from_le_bytes(word));
+    }
+    mix(state, SECRETS[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_same_for_ever() {
+        assert_eq!(client_rank(IpAddr::from([10, 1, 2, 3])), 18_397_469_330_865_275_283);
+        assert_eq!(
+            rank(IpAddr::from([10, 1, 2, 3]), "db.shop.svc.cluster.local"),
+            1_670_743_588_368_607_863
+        );
+    }
+
+    #[test]
+    fn depth_is_the_largest_that_fits() {
+        for (pairs, bound, most, expected) in [
+            (&[][..], 1, 4096, 4096),
+            (&[5, 5], 10, 4096, 4096),
+            (&[5, 5], 9, 4096, 4),
+            (&[1, 1, 9], 6, 4096, 4),
+            (&[1, 1, 9], 6, 3, 3),
+            (&[9, 9, 9], 3, 4096, 1),
+        ] {
+            assert_eq!(deepest(pairs, bound, most), expected, "{pairs:?} {bound} {most}");
+        }
+    }
+
+    #[test]
+    fn names_are_estimated_roughly() {
+        let client = IpAddr::from([10, 1, 2, 3]);
+        let mut ranks: Vec<u64> =
+            (0..50_000).map(|n| rank(client, &format!("x{n}.example"))).collect();
+        ranks.sort_unstable();
+        let others = others(4096, ranks[4095]);
+        assert!((43_000..49_000).contains(&others), "{others}");
+    }
+}

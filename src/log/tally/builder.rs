@@ -1,0 +1,348 @@
+//! One thread's growing tally: the innermost loop of the whole program, then what it does with what it has not seen
+//! before. It keeps what `bound` lets it keep, and never looks at the order of its tables.
+
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::bound::{self, Budget};
+use super::cell::{Asker, Cell, Client, Contents, Origin, Origins, Part, Spot};
+use super::intern::{Names, Texts, small};
+use super::{Bound, Depth};
+use crate::log::record::{Kind, Record};
+use crate::log::{Hands, LateHands, Window, client};
+use crate::name;
+use crate::time::Time;
+
+/// Without the hands a builder goes on up to so many clients.
+const CLIENTS_WITHOUT_HANDS: usize = 65_536;
+
+/// One thread's growing tally.
+pub struct Builder<'a> {
+    late: &'a LateHands,
+    /// `None`: not waited for yet. Then nothing is classified, and only untimed records were counted.
+    pub(super) hands: Option<&'a Hands>,
+    window: Window,
+    pub(super) bound: Bound,
+    pub(super) budgets: [Budget; 2],
+    texts: Texts,
+    pub(super) clients: Vec<Client<'a>>,
+    addresses: HashTable<u32>,
+    pub(super) names: Names,
+    pub(super) cells: Vec<Cell>,
+    index: HashTable<u32>,
+    pub(super) origins: Origins,
+    here: Origin,
+    /// Where `here` stands in `origins`, once something was first seen there.
+    here_at: Option<u32>,
+    state: RandomState,
+}
+
+impl<'a> Builder<'a> {
+    /// An empty one.
+    pub fn new(hands: &'a LateHands, window: Window, bound: Bound) -> Builder<'a> {
+        Builder {
+            late: hands,
+            hands: None,
+            window,
+            bound,
+            budgets: Budget::pair(bound, false),
+            texts: Texts::default(),
+            clients: Vec::new(),
+            addresses: HashTable::new(),
+            names: Names::default(),
+            cells: Vec::new(),
+            index: HashTable::new(),
+            origins: Origins::default(),
+            here: Origin::default(),
+            here_at: None,
+            state: RandomState::default(),
+        }
+    }
+
+    /// Says which chunk of which input the records come from that follow. (input, chunk) never falls within one builder,
+    /// nor does the line within a chunk; inputs are numbered in the byte order of their paths. So what was seen first
+    /// stands first, and nothing is compared.
+    pub fn at(&mut self, input: u32, chunk: u32) {
+        debug_assert!((self.here.input, self.here.chunk) <= (input, chunk), "chunks in order");
+        self.here = Origin { input, chunk, base: 0 };
+        self.here_at = None;
+    }
+
+    /// Counts a record; `line` counts from 0 in the chunk. `false`, and not counted: the client is no address.
+    ///
+    /// Four probes of hash tables at most; ids are what keeps them small. What it costs stands in the commit messages.
+    #[inline]
+    pub fn record(&mut self, line: u64, record: &Record<'_>) -> bool {
+        let asker = match self.texts.find(record.client) {
+            Some(id) => Asker::Client(id),
+            None => match self.meet(record.client) {
+                Some(asker) => asker,
+                None => return false,
+            },
+        };
+        if !self.window.holds(record.time) {
+            return true;
+        }
+        let asker = match record.time {
+            Some(_) if self.hands.is_none() => self.learn_first(asker),
+            _ => asker,
+        };
+        if let Asker::Client(client) = asker {
+            let part = self.part(client, record.time);
+            let raw = name::without_final_dot(record.name);
+            // A name that is found is spelled as it should be: only spellings are interned.
+            if let Some(name) = self.names.find(self.names.hash(raw), raw)
+                && let Some(at) = self.find(client, name, part, record.kind)
+            {
+                self.count(at, line, record.time.unwrap_or(0));
+                return true;
+            }
+        }
+        self.unseen(asker, line, record);
+        true
+    }
+
+    #[inline]
+    fn count(&mut self, at: usize, line: u64, time: Time) {
+        let cell = &mut self.cells[at];
+        cell.count += 1;
+        cell.last = cell.last.max(time);
+        if time < cell.first {
+            cell.first = time;
+            let spot = self.spot(line);
+            self.cells[at].spot = spot;
+        }
+    }
+
+    #[inline]
+    pub(super) fn part(&self, client: u32, time: Option<Time>) -> Part {
+        match time {
+            None => Part::UNTIMED,
+            Some(time) => Part::of(time, self.clients[client as usize].changes),
+        }
+    }
+
+    /// The part of a row of another tally, which may lie over several.
+    pub(super) fn span(&self, client: u32, seen: Option<(Time, Time)>) -> Part {
+        let first = self.part(client, seen.map(|(first, _)| first));
+        first.up_to(self.part(client, seen.map(|(_, last)| last)))
+    }
+
+    #[inline]
+    pub(super) fn find(&self, client: u32, name: u32, part: Part, kind: Kind) -> Option<usize> {
+        let same = |at: &u32| {
+            let cell = &self.cells[*at as usize];
+            (cell.client, cell.name, cell.part, cell.kind) == (client, name, part, kind)
+        };
+        let hash = key_hash(&self.state, client, name, part, kind);
+        self.index.find(hash, same).map(|at| *at as usize)
+    }
+
+    /// A record of which there is no cell.
+    #[cold]
+    fn unseen(&mut self, asker: Asker, line: u64, record: &Record<'_>) {
+        let text = name::spelling(record.name);
+        let kind = record.kind;
+        let Some(client) = self.admit(asker, &text, kind, 1) else { return };
+        let name = self.names.intern(&text);
+        let part = self.part(client, record.time);
+        let time = record.time.unwrap_or(0);
+        if let Some(at) = self.find(client, name, part, kind) {
+            return self.count(at, line, time);
+        }
+        let capped = self.is_capped(client, &text, kind);
+        let spot = self.spot(line);
+        let (count, first, last) = (1, time, time);
+        self.push(Cell { client, name, part, kind, capped, count, first, last, spot });
+        if self.is_full() {
+            self.prune();
+        }
+    }
+
+    /// The client of these records, or `None` if the bound gives them up: then they are counted as lost.
+    pub(super) fn admit(&mut self, asker: Asker, name: &str, kind: Kind, n: u64) -> Option<u32> {
+        let id = match asker {
+            Asker::Client(id) => id,
+            Asker::Beyond(budget) => {
+                bound::add(&mut self.budgets[budget].beyond, kind, n);
+                return None;
+            }
+        };
+        let Some(hands) = self.hands else { return Some(id) };
+        let client = &mut self.clients[id as usize];
+        let free = client.limit == u64::MAX && !client.beyond;
+        if free || client.keeps(name, kind, hands) {
+            return Some(id);
+        }
+        if client.beyond {
+            bound::add(&mut self.budgets[client.budget(hands)].beyond, kind, n);
+            return None;
+        }
+        if bound::rank(client.address, name) <= client.limit {
+            return Some(id);
+        }
+        bound::add(client.lost.get_or_insert_default(), kind, n);
+        None
+    }
+
+    /// Without the hands everything is, until they are there.
+    pub(super) fn is_capped(&self, client: u32, name: &str, kind: Kind) -> bool {
+        let keeps = |hands| self.clients[client as usize].keeps(name, kind, hands);
+        !self.hands.is_some_and(keeps)
+    }
+
+    /// A cell of which there is none yet.
+    pub(super) fn push(&mut self, cell: Cell) {
+        if cell.capped {
+            let client = &mut self.clients[cell.client as usize];
+            let budget = self.hands.map_or(0, |hands| client.budget(hands));
+            self.budgets[budget].count(client);
+        }
+        let at = small(self.cells.len());
+        let key = |c: &Cell| key_hash(&self.state, c.client, c.name, c.part, c.kind);
+        let hash = key(&cell);
+        self.cells.push(cell);
+        let cells = &self.cells;
+        self.index.insert_unique(hash, at, |at| key(&cells[*at as usize]));
+    }
+
+    /// A client's text that is not remembered. `None`: it is no address.
+    #[cold]
+    fn meet(&mut self, text: &[u8]) -> Option<Asker> {
+        let address = client::address(text)?;
+        if self.clients.len() >= CLIENTS_WITHOUT_HANDS && self.hands.is_none() {
+            self.learn();
+        }
+        if self.is_full() {
+            self.prune();
+        }
+        let asker = self.client(address);
+        if let Asker::Client(id) = asker {
+            // One address can be written in many ways.
+            if self.texts.len() > 2 * self.clients.len() + CLIENTS_WITHOUT_HANDS {
+                self.texts = Texts::default();
+            }
+            self.texts.insert(text, id);
+        }
+        Some(asker)
+    }
+
+    /// The client of this address, a new one if need be.
+    pub(super) fn client(&mut self, address: IpAddr) -> Asker {
+        let hash = self.state.hash_one(address);
+        let same = |id: &u32| self.clients[*id as usize].address == address;
+        if let Some(id) = self.addresses.find(hash, same) {
+            return Asker::Client(*id);
+        }
+        let mut client = Client::new(address);
+        if let Some(hands) = self.hands {
+            let budget = &mut self.budgets[client.learn(hands)];
+            client.beyond = bound::client_rank(address) > budget.client_limit;
+            if client.beyond && !client.known {
+                return Asker::Beyond(client.budget(hands));
+            }
+            budget.members += 1;
+        }
+        Asker::Client(self.remember(client))
+    }
+
+    pub(super) fn remember(&mut self, client: Client<'a>) -> u32 {
+        let id = small(self.clients.len());
+        let hash = self.state.hash_one(client.address);
+        self.clients.push(client);
+        let (clients, state) = (&self.clients, &self.state);
+        self.addresses.insert_unique(hash, id, |id| state.hash_one(clients[*id as usize].address));
+        id
+    }
+
+    /// Waits for the hands at the first timed record. Its client may turn out to be another number.
+    #[cold]
+    fn learn_first(&mut self, asker: Asker) -> Asker {
+        let address = match asker {
+            Asker::Client(id) => self.clients[id as usize].address,
+            Asker::Beyond(_) => return asker,
+        };
+        self.learn();
+        self.client(address)
+    }
+
+    /// Waits for the hands, and classifies what was counted without them.
+    pub(super) fn learn(&mut self) {
+        if self.hands.is_some() {
+            return;
+        }
+        let hands = self.late.wait();
+        self.hands = Some(hands);
+        self.budgets = Budget::pair(self.bound, hands.snapshot);
+        for client in &mut self.clients {
+            client.capped = 0;
+            self.budgets[client.learn(hands)].members += 1;
+        }
+        for cell in &mut self.cells {
+            let client = &mut self.clients[cell.client as usize];
+            cell.capped = !client.keeps(self.names.get(cell.name), cell.kind, hands);
+            if cell.capped {
+                self.budgets[client.budget(hands)].count(client);
+            }
+        }
+        if self.is_full() {
+            self.prune();
+        }
+    }
+
+    /// Whether it is time to prune. Without the hands nobody knows what is capped: then it is time to learn.
+    pub(super) fn is_full(&mut self) -> bool {
+        if self.hands.is_none() && self.budgets[0].is_full() {
+            self.learn();
+        }
+        self.hands.is_some() && self.budgets.iter().any(Budget::is_full)
+    }
+
+    /// Here, remembered among the origins.
+    fn spot(&mut self, line: u64) -> Spot {
+        let line = match u32::try_from(line.saturating_sub(self.here.base)) {
+            Ok(line) => line,
+            Err(_) => {
+                self.here.base = line;
+                self.here_at = None;
+                0
+            }
+        };
+        let origin = *self.here_at.get_or_insert_with(|| self.origins.add(self.here));
+        Spot { origin, line }
+    }
+
+    /// The depth that this builder has pruned with.
+    pub(super) fn depth(&self) -> Depth {
+        let [known, unknown] = self.budgets.map(|budget| budget.depth);
+        Depth { known, unknown, crowded: self.budgets.map(|budget| budget.crowded) }
+    }
+
+    /// Nothing can be found any more.
+    pub(super) fn drop_tables(&mut self) {
+        self.texts = Texts::default();
+        self.addresses = HashTable::new();
+        self.index = HashTable::new();
+        self.here_at = None;
+    }
+
+    /// Forgets everything but the bound's state. What is to stay, the caller puts back.
+    pub(super) fn take(&mut self) -> Contents<'a> {
+        self.drop_tables();
+        Contents {
+            clients: std::mem::take(&mut self.clients),
+            names: std::mem::take(&mut self.names),
+            cells: std::mem::take(&mut self.cells),
+            origins: std::mem::take(&mut self.origins),
+        }
+    }
+}
+
+#[inline]
+fn key_hash(state: &RandomState, client: u32, name: u32, part: Part, kind: Kind) -> u64 {
+    let pair = u64::from(client) << 32 | u64::from(name);
+    state.hash_one((pair, u64::from(part.number()) << 16 | u64::from(kind.number())))
+}

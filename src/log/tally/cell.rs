@@ -1,0 +1,147 @@
+//! What a growing tally is made of: clients, and one cell for each sort of record. Plain values, joined by numbers.
+
+use std::net::IpAddr;
+
+use super::intern::{Names, small};
+use crate::log::Hands;
+use crate::log::record::{Kind, Outcome};
+use crate::name::{self, Shape};
+use crate::time::Time;
+
+/// A client, and how it stands with the bound.
+#[derive(Debug)]
+pub(super) struct Client<'a> {
+    pub(super) address: IpAddr,
+    /// When the address changes hands.
+    pub(super) changes: &'a [Time],
+    /// Whether the snapshot knows it.
+    pub(super) known: bool,
+    /// Whether it is beyond the bound on clients: what it asked and is not kept is counted with all such clients.
+    pub(super) beyond: bool,
+    /// Its capped cells.
+    pub(super) capped: u32,
+    /// A capped pair whose rank is above this is lost.
+    pub(super) limit: u64,
+    /// Records that it lost.
+    pub(super) lost: Option<Box<[u64; 3]>>,
+}
+
+/// The records of one kind, by one client, for one name, in one part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell {
+    pub(super) client: u32,
+    pub(super) name: u32,
+    pub(super) part: Part,
+    pub(super) kind: Kind,
+    /// Under the bound, or kept whatever it says.
+    pub(super) capped: bool,
+    pub(super) count: u64,
+    /// Both 0 when untimed.
+    pub(super) first: Time,
+    pub(super) last: Time,
+    pub(super) spot: Spot,
+}
+
+/// Between which changes of hands: from the part of the first to the part of the last record. Records have one part;
+/// a row of a tally that was made with other snapshots may lie over several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Part {
+    from: u16,
+    to: u16,
+}
+
+impl Part {
+    /// After all others.
+    pub(super) const UNTIMED: Part = Part { from: u16::MAX, to: u16::MAX };
+
+    /// After so many changes of hands an address stays in its last part: then more of it is ambiguous, not less.
+    pub(super) fn of(time: Time, changes: &[Time]) -> Part {
+        let passed = changes.partition_point(|change| *change <= time);
+        let part = u16::try_from(passed).unwrap_or(u16::MAX).min(u16::MAX - 1);
+        Part { from: part, to: part }
+    }
+
+    pub(super) fn up_to(self, last: Part) -> Part {
+        Part { from: self.from, to: last.to }
+    }
+
+    /// A number for it, to be hashed.
+    pub(super) fn number(self) -> u32 {
+        u32::from(self.from) << 16 | u32::from(self.to)
+    }
+}
+
+/// A line, from 0, behind an origin's base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) origin: u32,
+    pub(super) line: u32,
+}
+
+/// From where a spot counts its lines: an input's chunk, and a line in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) input: u32,
+    pub(super) chunk: u32,
+    pub(super) base: u64,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    Client(u32),
+    /// Beyond the bound on clients, and not remembered: the index of its budget.
+    Beyond(usize),
+}
+
+/// What a builder holds.
+pub(super) struct Contents<'a> {
+    pub(super) clients: Vec<Client<'a>>,
+    pub(super) names: Names,
+    pub(super) cells: Vec<Cell>,
+    pub(super) origins: Origins,
+}
+
+/// The origins in use.
+#[derive(Debug, Default)]
+pub(super) struct Origins(pub(super) Vec<Origin>);
+
+impl Origins {
+    pub(super) fn add(&mut self, origin: Origin) -> u32 {
+        self.0.push(origin);
+        small(self.0.len() - 1)
+    }
+}
+
+impl<'a> Client<'a> {
+    pub(super) fn new(address: IpAddr) -> Client<'a> {
+        let (changes, lost) = (&[][..], None);
+        let (known, beyond) = (false, false);
+        Client { address, changes, known, beyond, capped: 0, limit: u64::MAX, lost }
+    }
+
+    /// Looks itself up. The index of its budget.
+    pub(super) fn learn(&mut self, hands: &'a Hands) -> usize {
+        if let Some(changes) = hands.changes.get(&self.address) {
+            self.known = true;
+            self.changes = changes;
+        }
+        self.budget(hands)
+    }
+
+    /// Without a snapshot nobody is unknown to it.
+    pub(super) fn budget(&self, hands: &Hands) -> usize {
+        usize::from(hands.snapshot && !self.known)
+    }
+
+    /// What is bounded by the cluster, and kept: answered records of Service, endpoint and SRV names by clients in the
+    /// snapshot.
+    pub(super) fn keeps(&self, name: &str, kind: Kind, hands: &Hands) -> bool {
+        let in_cluster = |shape| {
+            matches!(shape, Shape::Service { .. } | Shape::Endpoint { .. } | Shape::Srv { .. })
+        };
+        self.known
+            && kind.rcode.outcome() == Outcome::Answered
+            && in_cluster(name::shape(name, &hands.domains))
+    }
+}

@@ -1,0 +1,312 @@
+//! Builders and tallies → one tally. Adding is all there is to it: places are put on one scale, cells are added up, and
+//! the bound is applied to the sum.
+
+use std::sync::Arc;
+
+use super::bound;
+use super::builder::Builder;
+use super::cell::{Asker, Cell, Contents, Origin, Part, Spot};
+use super::{Bound, Depth, Lost, Row, Sighting, Tally};
+use crate::log::record::{Kind, Outcome};
+use crate::log::{Hands, LateHands, Place, Window};
+use crate::time::Time;
+
+/// All of it as one tally. `starts` says how many lines stand before a chunk in its input, `paths` where an input
+/// stands; the inputs are numbered in the byte order of these. Hands and bound are those of the builders, if any.
+pub fn merge<'a>(
+    hands: &'a LateHands,
+    bound: Bound,
+    builders: Vec<Builder<'a>>,
+    starts: &dyn Fn(u32, u32) -> u64,
+    paths: &[Arc<str>],
+    tallies: Vec<Tally>,
+) -> Tally {
+    debug_assert!(paths.is_sorted(), "inputs are numbered in the order of their paths");
+    let files = Files::of(paths, &tallies);
+    let mut all = Builder::new(hands, Window::default(), bound);
+    all.learn();
+    for (n, mut builder) in builders.into_iter().enumerate() {
+        builder.learn();
+        for origin in &mut builder.origins.0 {
+            let base = origin.base.saturating_add(starts(origin.input, origin.chunk));
+            let input =
+                paths.get(origin.input as usize).map_or(u32::MAX, |path| files.number(path));
+            *origin = Origin { input, chunk: 0, base };
+        }
+        if n == 0 { all = builder } else { all.absorb(builder) }
+    }
+    for tally in tallies {
+        all.absorb_tally(tally, &files);
+    }
+    all.finish(&files)
+}
+
+/// Every path that occurs, sorted: what numbers of inputs mean from here on.
+struct Files(Vec<Arc<str>>);
+
+impl Files {
+    fn of(paths: &[Arc<str>], tallies: &[Tally]) -> Files {
+        let mut all = paths.to_vec();
+        for row in tallies.iter().flat_map(|tally| &tally.rows) {
+            let places =
+                [Some(&row.place), row.answered.as_deref().map(|answered| &answered.place)];
+            for place in places.into_iter().flatten() {
+                // Mostly the path before: a table of all of them need not be searched for each row.
+                if all.last() != Some(&place.path) {
+                    all.push(Arc::clone(&place.path));
+                }
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        Files(all)
+    }
+
+    fn number(&self, path: &Arc<str>) -> u32 {
+        self.0.binary_search(path).map_or(u32::MAX, super::intern::small)
+    }
+}
+
+impl<'a> Builder<'a> {
+    /// Adds another builder's cells.
+    fn absorb(&mut self, mut other: Builder<'a>) {
+        // What both give up alone need not be held twice.
+        for builder in [&mut *self, &mut other] {
+            if builder.is_over() {
+                builder.prune();
+            }
+        }
+        self.absorb_bound(other.depth(), other.budgets.map(|budget| budget.beyond));
+        let Contents { clients, names, cells, origins } = other.take();
+        let mut askers = Vec::with_capacity(clients.len());
+        for client in &clients {
+            let asker = self.client(client.address);
+            if let Some(lost) = &client.lost {
+                self.add_lost(asker, lost);
+            }
+            askers.push(asker);
+        }
+        let moved: Vec<u32> = origins.0.iter().map(|origin| self.origins.add(*origin)).collect();
+        let mut ids: Vec<Option<u32>> = vec![None; names.len()];
+        for mut cell in cells {
+            let text = names.get(cell.name);
+            let asker = askers[cell.client as usize];
+            let Some(client) = self.admit(asker, text, cell.kind, cell.count) else { continue };
+            let name = ids[cell.name as usize].get_or_insert_with(|| self.names.intern(text));
+            (cell.client, cell.name) = (client, *name);
+            cell.spot.origin = moved[cell.spot.origin as usize];
+            self.add(cell);
+        }
+        if self.is_over() {
+            self.prune();
+        }
+    }
+
+    fn absorb_tally(&mut self, tally: Tally, files: &Files) {
+        self.absorb_bound(tally.depth, [[0; 3]; 2]);
+        for lost in &tally.lost {
+            let unknown = usize::from(self.hands.is_some_and(|hands| hands.snapshot));
+            let asker = match lost.client {
+                Some(client) => self.client(client),
+                None => Asker::Beyond(unknown),
+            };
+            self.add_lost(asker, &lost.records);
+        }
+        let mut origins = LastOrigin::default();
+        for row in tally.rows {
+            let asker = self.client(row.client);
+            let (seen, place) = row.evidence();
+            let answered = (seen, origins.spot(self, place, files));
+            let all = (row.seen, origins.spot(self, &row.place, files));
+            for (kind, count) in &row.counts {
+                let answered_kind = kind.rcode.outcome() == Outcome::Answered;
+                let sighting = if answered_kind { answered } else { all };
+                self.add_counted(asker, &row.name, (*kind, *count), sighting);
+            }
+            if self.is_full() {
+                self.prune();
+                origins = LastOrigin::default();
+            }
+        }
+    }
+
+    fn add_counted(
+        &mut self,
+        asker: Asker,
+        name: &str,
+        (kind, count): (Kind, u64),
+        (seen, spot): (Option<(Time, Time)>, Spot),
+    ) {
+        let Some(client) = self.admit(asker, name, kind, count) else { return };
+        let part = self.span(client, seen);
+        let capped = self.is_capped(client, name, kind);
+        let name = self.names.intern(name);
+        let (first, last) = seen.unwrap_or((0, 0));
+        self.add(Cell { client, name, part, kind, capped, count, first, last, spot });
+    }
+
+    fn absorb_bound(&mut self, depth: Depth, beyond: [[u64; 3]; 2]) {
+        for (i, more) in [depth.known, depth.unknown].into_iter().enumerate() {
+            let budget = &mut self.budgets[i];
+            budget.depth = budget.depth.min(more.max(1));
+            budget.crowded |= depth.crowded[i];
+            bound::add_all(&mut budget.beyond, &beyond[i]);
+        }
+    }
+
+    fn add_lost(&mut self, asker: Asker, records: &[u64; 3]) {
+        match asker {
+            Asker::Client(id) => {
+                let lost = self.clients[id as usize].lost.get_or_insert_default();
+                bound::add_all(lost, records);
+            }
+            Asker::Beyond(budget) => bound::add_all(&mut self.budgets[budget].beyond, records),
+        }
+    }
+
+    /// Adds a cell whose place is on the common scale.
+    fn add(&mut self, cell: Cell) {
+        let Some(at) = self.find(cell.client, cell.name, cell.part, cell.kind) else {
+            return self.push(cell);
+        };
+        let older = self.is_older(&cell, &self.cells[at]);
+        let mine = &mut self.cells[at];
+        mine.count = mine.count.saturating_add(cell.count);
+        mine.last = mine.last.max(cell.last);
+        if older {
+            (mine.first, mine.spot) = (cell.first, cell.spot);
+        }
+    }
+
+    /// By (time, path, line).
+    fn is_older(&self, a: &Cell, b: &Cell) -> bool {
+        (a.first, self.line(a.spot)) < (b.first, self.line(b.spot))
+    }
+
+    fn line(&self, spot: Spot) -> (u32, u64) {
+        let origin = self.origins.0[spot.origin as usize];
+        (origin.input, origin.base.saturating_add(u64::from(spot.line)))
+    }
+
+    fn is_over(&self) -> bool {
+        self.budgets.iter().any(bound::Budget::is_over)
+    }
+
+    /// The rule, applied once to everything; then rows.
+    fn finish(mut self, files: &Files) -> Tally {
+        let Some(hands) = self.hands else { return Tally::default() };
+        let lossless = self.depth() == Depth::default()
+            && !self.is_over()
+            && self.clients.iter().all(|client| client.lost.is_none());
+        let survives = if lossless { Vec::new() } else { self.choose(hands) };
+        let depth = self.depth();
+        let lost = self.lost(hands);
+        self.drop_tables();
+        let mut nth = 0;
+        self.cells.retain(|_| {
+            nth += 1;
+            survives.get(nth - 1).copied().unwrap_or(true)
+        });
+        Tally { rows: self.rows(files), lost, depth }
+    }
+
+    fn lost(&self, hands: &Hands) -> Vec<Lost> {
+        let mut all = Vec::new();
+        for client in &self.clients {
+            if let Some(records) = client.lost.as_deref().copied() {
+                let names = bound::others(self.budgets[client.budget(hands)].depth, client.limit);
+                let names = names.min(bound::sum(&records));
+                all.push(Lost { client: Some(client.address), records, names });
+            }
+        }
+        all.sort_unstable_by_key(|lost| lost.client);
+        let mut records = [0; 3];
+        let mut names: u64 = 0;
+        for budget in &self.budgets {
+            bound::add_all(&mut records, &budget.beyond);
+            let clients = if budget.crowded { budget.clients_beyond() } else { 0 };
+            names = names.saturating_add(clients);
+        }
+        if records != [0; 3] {
+            all.push(Lost { client: None, records, names: names.min(bound::sum(&records)) });
+        }
+        all
+    }
+
+    fn rows(mut self, files: &Files) -> Vec<Row> {
+        let mut by_address: Vec<usize> = (0..self.clients.len()).collect();
+        by_address.sort_unstable_by_key(|id| self.clients[*id].address);
+        let mut places = vec![0; by_address.len()];
+        for (place, id) in by_address.into_iter().enumerate() {
+            places[id] = place;
+        }
+        let mut cells = std::mem::take(&mut self.cells);
+        cells.sort_unstable_by(|a, b| {
+            let client = |cell: &Cell| places[cell.client as usize];
+            let names = || match a.name == b.name {
+                true => std::cmp::Ordering::Equal,
+                false => self.names.get(a.name).cmp(self.names.get(b.name)),
+            };
+            let rest = |cell: &Cell| (cell.part, cell.kind);
+            client(a).cmp(&client(b)).then_with(names).then_with(|| rest(a).cmp(&rest(b)))
+        });
+        let key = |cell: &Cell| (cell.client, cell.name, cell.part);
+        let rows = cells.chunk_by(|a, b| key(a) == key(b));
+        let mut rows: Vec<Row> = rows.filter_map(|cells| self.row(cells, files)).collect();
+        // All but the parts of one pair are in order already.
+        rows.sort_by(Row::order);
+        rows
+    }
+
+    /// The cells of one row.
+    fn row(&self, cells: &[Cell], files: &Files) -> Option<Row> {
+        let first = cells.first()?;
+        let answered = cells.iter().filter(|cell| cell.kind.rcode.outcome() == Outcome::Answered);
+        let all = self.sighting(cells.iter(), files)?;
+        let answered = self.sighting(answered, files).filter(|answered| *answered != all);
+        Some(Row {
+            client: self.clients[first.client as usize].address,
+            name: self.names.get(first.name).into(),
+            counts: cells.iter().map(|cell| (cell.kind, cell.count)).collect(),
+            seen: all.seen,
+            place: all.place,
+            answered: answered.map(Box::new),
+        })
+    }
+
+    fn sighting<'c>(
+        &self,
+        cells: impl Iterator<Item = &'c Cell>,
+        files: &Files,
+    ) -> Option<Sighting> {
+        let mut cells = cells;
+        let mut oldest = cells.next()?;
+        let mut last = oldest.last;
+        for cell in cells {
+            last = last.max(cell.last);
+            if self.is_older(cell, oldest) {
+                oldest = cell;
+            }
+        }
+        let (file, line) = self.line(oldest.spot);
+        let path = files.0.get(file as usize).cloned().unwrap_or_default();
+        let seen = (oldest.part != Part::UNTIMED).then_some((oldest.first, last));
+        Some(Sighting { seen, place: Place { path, line: line.saturating_add(1) } })
+    }
+}
+
+/// Places in tallies → spots. Rows that follow each other are mostly of one log.
+#[derive(Default)]
+struct LastOrigin(Option<(u32, Origin)>);
+
+impl LastOrigin {
+    fn spot(&mut self, builder: &mut Builder<'_>, place: &Place, files: &Files) -> Spot {
+        let line = place.line.saturating_sub(1);
+        let origin =
+            Origin { input: files.number(&place.path), chunk: 0, base: line & !0xffff_ffff };
+        let known = self.0.filter(|(_, last)| *last == origin);
+        let (at, _) =
+            *self.0.insert(known.unwrap_or_else(|| (builder.origins.add(origin), origin)));
+        Spot { origin: at, line: (line & 0xffff_ffff) as u32 }
+    }
+}

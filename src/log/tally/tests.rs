@@ -1,0 +1,402 @@
+//! The tally against the rule as it stands on paper: everything is collected first, then the rule is applied once.
+//! However the records are split, and whatever was merged before, the result must be the same.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::log::record::{QType, Rcode, Record};
+use crate::log::{Hands, LateHands, Window, tally_csv};
+use crate::name::{self, Shape};
+
+/// One record of a made-up log.
+#[derive(Clone, Debug)]
+struct Line {
+    input: usize,
+    client: &'static str,
+    name: String,
+    kind: Kind,
+    time: Option<Time>,
+}
+
+const PATHS: [&str; 3] = ["logs/a.txt", "logs/b.txt", "logs/c.txt"];
+const CLIENTS: [&str; 12] = [
+    "10.9.0.1",
+    "10.9.0.2",
+    "10.9.0.3",
+    "10.9.0.4",
+    "fd09::5",
+    "172.31.0.6",
+    "172.31.0.7",
+    "172.31.0.8",
+    "fd31::9",
+    "::ffff:10.9.0.1",
+    "FD09:0::5",
+    "172.31.0.10",
+];
+const ZONE: &str = "svc.cluster.local.";
+
+fn kind(qtype: &str, rcode: &str) -> Kind {
+    Kind { qtype: QType::of(qtype.as_bytes()), rcode: Rcode::of(rcode.as_bytes()) }
+}
+
+fn hands(snapshot: bool) -> Hands {
+    let changes: [(&str, &[Time]); 6] = [
+        ("10.9.0.1", &[]),
+        ("10.9.0.2", &[10]),
+        ("10.9.0.3", &[5, 20, 21]),
+        ("10.9.0.4", &[30]),
+        ("fd09::5", &[]),
+        ("10.9.9.9", &[]),
+    ];
+    let changes = changes.map(|(address, times)| (address.parse().unwrap(), times.to_vec()));
+    let changes = if snapshot { HashMap::from(changes) } else { HashMap::new() };
+    Hands { changes, domains: vec!["cluster.local".into()], snapshot }
+}
+
+fn late(hands: Hands) -> LateHands {
+    LateHands::from(hands)
+}
+
+fn lines() -> impl Strategy<Value = Vec<Line>> {
+    let names = prop_oneof![
+        (0..6u32).prop_map(|n| format!("db-{n}.shop.{ZONE}")),
+        (0..3u32).prop_map(|n| format!("DB-{n}.shop.svc.cluster.local")),
+        (0..3u32).prop_map(|n| format!("_sql._tcp.db-{n}.shop.{ZONE}")),
+        (0..3u32).prop_map(|n| format!("pod-{n}.db-0.shop.{ZONE}")),
+        (0..12u32).prop_map(|n| format!("x{n}.example.")),
+        Just("10-9-0-1.shop.pod.cluster.local.".to_owned()),
+        Just(r"old\ fax.example.".to_owned()),
+        Just(".".to_owned()),
+    ];
+    let kinds = vec![
+        kind("A", "NOERROR"),
+        kind("AAAA", "NOERROR"),
+        kind("A", "NXDOMAIN"),
+        kind("AAAA", "-"),
+        kind("SRV", "?"),
+    ];
+    let time = prop_oneof![1 => Just(None), 3 => (0..40 as Time).prop_map(Some)];
+    let line =
+        (0..3usize, prop::sample::select(&CLIENTS[..]), names, prop::sample::select(kinds), time);
+    let line =
+        line.prop_map(|(input, client, name, kind, time)| Line { input, client, name, kind, time });
+    prop::collection::vec(line, 0..160)
+}
+
+/// How the lines are cut into chunks, these dealt to builders, and the builders merged.
+#[derive(Clone, Debug)]
+struct Split {
+    chunk: usize,
+    builders: usize,
+    tallies: usize,
+    seed: u64,
+}
+
+fn splits() -> impl Strategy<Value = Split> {
+    (1..30usize, 1..5usize, 0..3usize, any::<u64>())
+        .prop_map(|(chunk, builders, tallies, seed)| Split { chunk, builders, tallies, seed })
+}
+
+fn number(seed: u64, n: usize) -> usize {
+    bound::rank(IpAddr::from([127, 0, 0, 1]), &format!("{seed} {n}")) as usize
+}
+
+fn run(lines: &[Line], hands: &LateHands, window: Window, bound: Bound, split: &Split) -> Tally {
+    let mut builders: Vec<Builder<'_>> =
+        (0..split.builders).map(|_| Builder::new(hands, window, bound)).collect();
+    for (input, _) in PATHS.iter().enumerate() {
+        let of_input: Vec<&Line> = lines.iter().filter(|line| line.input == input).collect();
+        for (chunk, lines) in of_input.chunks(split.chunk).enumerate() {
+            let builder = number(split.seed, input * 1000 + chunk) % split.builders;
+            let builder = &mut builders[builder];
+            builder.at(input as u32, chunk as u32);
+            for (n, line) in lines.iter().enumerate() {
+                let Line { client, name, kind, time, .. } = line;
+                let (client, name) = (client.as_bytes(), name.as_bytes());
+                assert!(
+                    builder.record(n as u64, &Record { client, name, kind: *kind, time: *time })
+                );
+            }
+        }
+    }
+    let paths = PATHS.map(Arc::from);
+    let starts = |_, chunk: u32| u64::from(chunk) * split.chunk as u64;
+    let mut tallies = Vec::new();
+    for n in 0..split.tallies {
+        let at = number(split.seed, 7000 + n) % (builders.len() + 1);
+        let rest = builders.split_off(at);
+        let part = merge(hands, bound, rest, &starts, &paths, std::mem::take(&mut tallies));
+        tallies.push(through_csv(part));
+    }
+    if split.seed.is_multiple_of(2) {
+        builders.reverse();
+    }
+    merge(hands, bound, builders, &starts, &paths, tallies)
+}
+
+fn through_csv(tally: Tally) -> Tally {
+    let mut bytes = Vec::new();
+    tally_csv::write(&tally, &[], &mut bytes).unwrap();
+    let (read, inputs) = tally_csv::read(&bytes, "part.csv").unwrap();
+    assert_eq!(read, tally);
+    assert!(inputs.is_empty());
+    read
+}
+
+/// The rule on paper.
+fn expected(lines: &[Line], hands: &Hands, window: Window, bound: Bound) -> Tally {
+    type Moment = (Option<Time>, usize, u64);
+    struct One {
+        client: IpAddr,
+        name: String,
+        part: Option<usize>,
+        kind: Kind,
+        capped: bool,
+        moment: Moment,
+    }
+    let mut line_of = [0; 3];
+    let mut all = Vec::new();
+    for line in lines {
+        line_of[line.input] += 1;
+        if !window.holds(line.time) {
+            continue;
+        }
+        let client = line.client.parse::<IpAddr>().unwrap().to_canonical();
+        let name = name::spelling(line.name.as_bytes()).into_owned();
+        let changes = hands.changes.get(&client);
+        let before = |time| changes.map_or(0, |c| c.iter().filter(|c| **c <= time).count());
+        let service = matches!(
+            name::shape(&name, &hands.domains),
+            Shape::Service { .. } | Shape::Srv { .. } | Shape::Endpoint { .. }
+        );
+        let kept = changes.is_some() && service && line.kind.rcode == Rcode::NOERROR;
+        let moment = (line.time, line.input, line_of[line.input]);
+        let (part, kind) = (line.time.map(before), line.kind);
+        all.push(One { client, name, part, kind, capped: !kept, moment });
+    }
+
+    let mut survivors: BTreeSet<(IpAddr, String)> = BTreeSet::new();
+    let mut lost: BTreeMap<IpAddr, Lost> = BTreeMap::new();
+    let mut beyond = Lost { client: None, records: [0; 3], names: 0 };
+    let mut depths = [4096, 4096];
+    let mut crowded = [false; 2];
+    for budget in 0..2 {
+        let mine = |one: &&One| {
+            let unknown = hands.snapshot && !hands.changes.contains_key(&one.client);
+            one.capped && usize::from(unknown) == budget
+        };
+        let most = if budget == 0 { bound.names } else { (bound.names / 4).max(1) };
+        let mut pairs: BTreeMap<(u64, IpAddr), BTreeSet<(u64, &str)>> = BTreeMap::new();
+        for one in all.iter().filter(mine) {
+            let client = (bound::client_rank(one.client), one.client);
+            let rank = bound::rank(one.client, &one.name);
+            pairs.entry(client).or_default().insert((rank, &one.name));
+        }
+        let mut depth = 4096;
+        if pairs.len() > most {
+            let last = *pairs.keys().nth(most - 1).unwrap();
+            let gone = pairs.split_off(&(last.0, last.1));
+            let (_, names) = gone.into_iter().next().unwrap();
+            pairs.insert(last, names);
+            let gone =
+                |one: &&One| !pairs.contains_key(&(bound::client_rank(one.client), one.client));
+            for one in all.iter().filter(mine).filter(gone) {
+                bound::add(&mut beyond.records, one.kind, 1);
+            }
+            beyond.names += bound::others(most as u32, last.0);
+            crowded[budget] = true;
+            depth = 1;
+        }
+        let kept = |depth: usize| pairs.values().map(|names| names.len().min(depth)).sum::<usize>();
+        while kept(depth) > most {
+            depth -= 1;
+        }
+        depths[budget] = depth as u32;
+        for ((_, client), names) in &pairs {
+            let kept: Vec<_> = names.iter().take(depth).collect();
+            survivors.extend(kept.iter().map(|(_, name)| (*client, (*name).to_owned())));
+            if names.len() > depth {
+                let mut records = [0; 3];
+                for one in all.iter().filter(mine).filter(|one| one.client == *client) {
+                    if !kept.iter().any(|(_, name)| *name == one.name) {
+                        bound::add(&mut records, one.kind, 1);
+                    }
+                }
+                let names =
+                    bound::others(depth as u32, kept[depth - 1].0).min(records.iter().sum());
+                lost.insert(*client, Lost { client: Some(*client), records, names });
+            }
+        }
+    }
+    all.retain(|one| !one.capped || survivors.contains(&(one.client, one.name.clone())));
+
+    let mut groups: BTreeMap<(IpAddr, &str, Option<usize>), Vec<&One>> = BTreeMap::new();
+    for one in &all {
+        groups.entry((one.client, &one.name, one.part)).or_default().push(one);
+    }
+    let sighting = |moments: &[Moment]| {
+        let (time, input, line) = *moments.iter().min()?;
+        let seen = time.zip(moments.iter().filter_map(|m| m.0).max());
+        Some(Sighting { seen, place: Place { path: PATHS[input].into(), line } })
+    };
+    let row = |((client, name, _), ones): (&(IpAddr, &str, Option<usize>), &Vec<&One>)| {
+        let mut counts: BTreeMap<Kind, u64> = BTreeMap::new();
+        for one in ones {
+            *counts.entry(one.kind).or_default() += 1;
+        }
+        let moments: Vec<Moment> = ones.iter().map(|one| one.moment).collect();
+        let answered = ones.iter().filter(|one| one.kind.rcode == Rcode::NOERROR);
+        let answered: Vec<Moment> = answered.map(|one| one.moment).collect();
+        let whole = sighting(&moments).unwrap();
+        let answered = sighting(&answered).filter(|answered| *answered != whole).map(Box::new);
+        let (name, counts) = ((*name).into(), counts.into_iter().collect());
+        Row { client: *client, name, counts, seen: whole.seen, place: whole.place, answered }
+    };
+    let mut rows: Vec<Row> = groups.iter().map(row).collect();
+    rows.sort_by_key(|row| (row.client, row.name.clone(), row.seen.is_none(), row.seen));
+    let mut lost: Vec<Lost> = lost.into_values().collect();
+    if beyond.records != [0; 3] {
+        beyond.names = beyond.names.min(beyond.records.iter().sum());
+        lost.push(beyond);
+    }
+    Tally { rows, lost, depth: Depth { known: depths[0], unknown: depths[1], crowded } }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #[test]
+    fn any_split_gives_what_the_rule_says(
+        lines in lines(),
+        snapshot: bool,
+        names in prop_oneof![4..64usize, Just(100_000usize)],
+        window in prop_oneof![
+            3 => Just((None, None)),
+            1 => (0..40 as Time, 0..40 as Time).prop_map(|(s, u)| (Some(s), Some(u))),
+        ],
+        split in splits(),
+    ) {
+        let window = Window { since: window.0, until: window.1 };
+        let bound = Bound { names };
+        let hands = hands(snapshot);
+        let expected = expected(&lines, &hands, window, bound);
+        let tally = run(&lines, &late(hands), window, bound, &split);
+        prop_assert_eq!(&tally.depth, &expected.depth);
+        prop_assert_eq!(&tally.lost, &expected.lost);
+        for (row, expected) in tally.rows.iter().zip(&expected.rows) {
+            prop_assert_eq!(row, expected);
+        }
+        prop_assert_eq!(tally.rows.len(), expected.rows.len());
+    }
+}
+
+/// One client, one builder, untimed: each name once.
+fn flood(names: impl Iterator<Item = String>, hands: &LateHands, bound: Bound) -> Tally {
+    let mut builder = Builder::new(hands, Window::default(), bound);
+    builder.at(0, 0);
+    let kind = kind("A", "NXDOMAIN");
+    for (line, name) in (0..).zip(names) {
+        let record = Record { client: b"10.9.0.1", name: name.as_bytes(), kind, time: None };
+        assert!(builder.record(line, &record));
+        assert!(builder.cells.len() < 50_000, "it must not grow with the log");
+    }
+    merge(hands, bound, vec![builder], &|_, _| 0, &[PATHS[0].into()], vec![])
+}
+
+#[test]
+fn a_flood_of_names_is_bounded_and_counted() {
+    let hands = late(hands(true));
+    let bound = Bound { names: 262_144 };
+    let tally = flood((0..200_000).map(|n| format!("x{n}.example.")), &hands, bound);
+    assert_eq!(tally.rows.len(), 4096);
+    let [lost] = &tally.lost[..] else { panic!("{:?}", tally.lost) };
+    assert_eq!(lost.client, Some(IpAddr::from([10, 9, 0, 1])));
+    assert_eq!(lost.records, [0, 200_000 - 4096, 0]);
+    assert!((180_000..=195_904).contains(&lost.names), "{}", lost.names);
+}
+
+#[test]
+fn spoofed_clients_are_bounded_and_counted() {
+    let hands = late(hands(true));
+    let bound = Bound { names: 4096 };
+    let mut builder = Builder::new(&hands, Window::default(), bound);
+    for n in 0..50_000_u32 {
+        let client = IpAddr::from(n.to_be_bytes()).to_string();
+        let kind = kind("A", "NOERROR");
+        let record = Record { client: client.as_bytes(), name: b"x.example.", kind, time: Some(3) };
+        assert!(builder.record(n.into(), &record));
+        assert!(builder.clients.len() < 2000, "it must not grow with the log");
+    }
+    let tally = merge(&hands, bound, vec![builder], &|_, _| 0, &[PATHS[0].into()], vec![]);
+    assert_eq!(tally.rows.len(), 1024);
+    let [lost] = &tally.lost[..] else { panic!("{:?}", tally.lost) };
+    assert_eq!((lost.client, lost.records), (None, [50_000 - 1024, 0, 0]));
+    assert!((44_000..=48_976).contains(&lost.names), "{}", lost.names);
+}
+
+#[test]
+fn text_that_is_no_address_is_not_taken() {
+    let hands = late(hands(false));
+    let window = Window { since: Some(50), until: None };
+    let mut builder = Builder::new(&hands, window, Bound { names: 8 });
+    for client in ["", "x", "10.9.0", "10.9.0.1:53", "[fd09::5]", "10.9.0.1 and much more text"] {
+        let kind = kind("A", "NOERROR");
+        let record = Record { client: client.as_bytes(), name: b"x.", kind, time: Some(1) };
+        assert!(!builder.record(0, &record), "{client}");
+    }
+}
+
+#[test]
+fn only_times_and_crowds_wait_for_the_snapshot() {
+    let nobody = LateHands::new();
+    let mut builder = Builder::new(&nobody, Window::default(), Bound { names: 100 });
+    let kind = kind("A", "NOERROR");
+    for (line, client) in CLIENTS.iter().enumerate() {
+        let record = Record { client: client.as_bytes(), name: b"x.", kind, time: None };
+        assert!(builder.record(line as u64, &record));
+    }
+    assert!(nobody.set(hands(true)).is_ok());
+    assert!(builder.record(99, &Record { client: b"10.9.0.2", name: b"x.", kind, time: Some(3) }));
+    let bound = Bound { names: 100 };
+    let tally = merge(&nobody, bound, vec![builder], &|_, _| 0, &[PATHS[0].into()], vec![]);
+    assert_eq!(tally.rows.len(), 11);
+}
+
+fn row(seen: Option<(Time, Time)>) -> Row {
+    let place = Place { path: PATHS[0].into(), line: 1 };
+    let counts = vec![(kind("A", "NOERROR"), 2)];
+    Row { client: [10, 9, 0, 3].into(), name: "x".into(), counts, seen, place, answered: None }
+}
+
+#[test]
+fn a_row_across_a_change_of_hands_stays_a_row_of_its_own() {
+    let hands = late(hands(true));
+    let tally = |seen| Tally { rows: vec![row(Some(seen))], ..Tally::default() };
+    let tallies = [(0, 4), (1, 2), (3, 7), (4, 6), (6, 6)].map(tally).to_vec();
+    let all = merge(&hands, Bound { names: 99 }, vec![], &|_, _| 0, &[], tallies);
+    let rows = all.rows.iter().map(|row| (row.seen.unwrap(), row.counts[0].1));
+    assert_eq!(rows.collect::<Vec<_>>(), [((0, 4), 4), ((3, 7), 4), ((6, 6), 2)]);
+}
+
+#[test]
+fn a_window_takes_whole_rows_or_is_refused() {
+    let window = Window { since: Some(10), until: Some(20) };
+    for (seen, expected) in [
+        (Some((10, 19)), Some(1)),
+        (Some((0, 9)), Some(0)),
+        (Some((20, 30)), Some(0)),
+        (None, Some(0)),
+        (Some((9, 10)), None),
+        (Some((19, 20)), None),
+        (Some((0, 30)), None),
+    ] {
+        let tally = Tally { rows: vec![row(seen)], ..Tally::default() };
+        let clipped = clip(tally, window);
+        assert_eq!(clipped.ok().map(|tally| tally.rows.len()), expected, "{seen:?}");
+    }
+    let open = clip(Tally { rows: vec![row(None)], ..Tally::default() }, Window::default());
+    assert_eq!(open.unwrap().rows.len(), 1);
+}
