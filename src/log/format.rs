@@ -10,4 +10,14 @@ impl Format {
         let _ = text;
         todo!()
     }
+
+    /// Hands over every record of this format on the line; whether there was one.
+    pub(super) fn records(
+        &self,
+        line: &[u8],
+        record: &mut dyn FnMut(&super::record::Record<'_>) -> bool,
+    ) -> bool {
+        let _ = (line, record);
+        todo!()
+    }
 }

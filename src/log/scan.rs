@@ -1,7 +1,25 @@
 //! Whole chunks of log → records, rejects and line counts. (SEMANTICS 2, LOG_FORMATS 7.)
+//!
+//! [`fast`] reads the default line, in one walk. Whatever that refuses, [`general`] reads: any generation, in any wrapper,
+//! with several records a line, torn or glued. It refuses nothing: what it cannot read, it counts.
+
+mod clock;
+mod core;
+mod fast;
+mod general;
+mod head;
+mod json;
+mod known;
+mod quoted;
+mod structured;
+#[cfg(test)]
+mod tests;
+mod when;
 
 use std::sync::Arc;
 
+use self::clock::Clock;
+use self::general::General;
 use super::format::Format;
 use super::record::Record;
 use super::{Lines, Reason};
@@ -30,27 +48,55 @@ pub struct Reject<'a> {
     pub text: &'a [u8],
 }
 
-/// Reads lines. Keeps only caches (the last minute's time, a scratch buffer), so that any split of the same bytes at
+/// The most bytes a record may have, from its client to its duration.
+const RECORD: usize = 8 * 1024;
+
+/// A line that is longer than this is read in windows: what must be remembered of it is then bounded.
+const WINDOW: usize = 1024 * 1024;
+
+/// Reads lines. Keeps only caches (the last minute's time, scratch buffers), so that any split of the same bytes at
 /// newlines gives the same records.
 #[derive(Debug, Default)]
 pub struct Scanner {
     format: Option<Arc<Format>>,
+    clock: Clock,
+    general: General,
+    /// Whether a line in several windows is under way.
+    long: bool,
+    #[cfg(test)]
+    general_only: bool,
 }
 
 impl Scanner {
     /// A scanner for the default formats, and before them for a custom one.
     pub fn new(format: Option<Arc<Format>>) -> Scanner {
-        Scanner { format }
+        Scanner { format, ..Scanner::default() }
     }
 
     /// Scans bytes that begin at a line's start and end behind a newline or at the input's end.
     pub fn lines(&mut self, bytes: &[u8], sink: &mut impl Sink) -> Lines {
-        let _ = (bytes, sink, &self.format);
-        todo!()
+        let mut lines = Lines::default();
+        let mut offset = 0;
+        while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
+            let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let line = rest.get(..length).unwrap_or(rest);
+            if self.fast_line(line, lines.total, sink) {
+                lines.total += 1;
+                lines.queries += 1;
+            } else {
+                self.odd_line(line, offset, &mut lines, sink);
+            }
+            offset += length + 1;
+        }
+        lines
     }
 
     /// Scans a window of one line that is longer than a window; `last` if the window ends with the line. Returns how many
     /// bytes are done with: the rest (at most 8 KiB) must begin the next window. Counts the line on its last window.
+    ///
+    /// A window should be 16 KiB or longer. The records and counts are those that [`Scanner::lines`] gives for the whole
+    /// line; only a time may be missing, where a JSON object that states it ends more than 8 KiB behind the record. A custom
+    /// format is not looked for. Rejects carry line 0 and offset 0: the caller knows where the line stands.
     pub fn part(
         &mut self,
         window: &[u8],
@@ -58,7 +104,46 @@ impl Scanner {
         sink: &mut impl Sink,
         lines: &mut Lines,
     ) -> usize {
-        let _ = (window, last, sink, lines);
-        todo!()
+        if !self.long {
+            self.general.begin(0, 0);
+        }
+        self.long = !last;
+        let done = self.general.window(window, last, &mut self.clock, sink);
+        if last {
+            self.general.finish(None, lines, sink);
+        }
+        done
+    }
+
+    #[inline]
+    fn fast_line(&mut self, line: &[u8], number: u64, sink: &mut impl Sink) -> bool {
+        #[cfg(test)]
+        if self.general_only {
+            return false;
+        }
+        self.format.is_none()
+            && fast::read(line, &mut self.clock).is_some_and(|record| sink.record(number, &record))
+    }
+
+    #[cold]
+    fn odd_line(&mut self, line: &[u8], offset: usize, lines: &mut Lines, sink: &mut impl Sink) {
+        let number = lines.total;
+        if let Some(format) = self.format.clone()
+            && line.len() <= WINDOW
+            && format.records(line, &mut |record| sink.record(number, record))
+        {
+            lines.total += 1;
+            lines.queries += 1;
+            return;
+        }
+        self.general.begin(number, offset);
+        let mut rest = line;
+        while rest.len() > WINDOW {
+            let (window, _) = rest.split_at(WINDOW);
+            let done = self.general.window(window, false, &mut self.clock, sink);
+            rest = rest.get(done..).unwrap_or_default();
+        }
+        self.general.window(rest, true, &mut self.clock, sink);
+        self.general.finish(Some(line), lines, sink);
     }
 }
