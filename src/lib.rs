@@ -9,13 +9,14 @@
 //!  cli → commands/* calls the stages, and is the only one to print
 //! ```
 //!
-//! A stage uses only what stands left of it. Four small modules serve all: [`name`] (what a DNS name says by its
-//! labels alone), [`time`], [`text`] (untrusted text → terminal, CSV, YAML comment, file name) and [`progress`].
+//! A stage uses only what stands left of it. Five small modules serve all: [`name`] (what a DNS name says by its
+//! labels alone), [`time`], [`text`] (untrusted text → terminal, CSV, YAML comment, file name), [`files`] (written whole
+//! or not at all) and [`progress`].
 //!
 //! # Invariants
 //!
-//! - Only `log::input`, `cluster::snapshot` (reading) and `commands` touch the outside world. The middle is pure:
-//!   bytes and values in, values out.
+//! - Only `log` (where it opens inputs), `cluster::snapshot` (reading), [`files`] (writing) and `commands` touch the
+//!   outside world. The middle is pure: bytes and values in, values out.
 //! - A log line never fails the run. Every line is accounted for: queries + rejected + other = lines.
 //! - Text from logs and clusters is untrusted: only [`text`] prints it. A name is never unescaped.
 //! - Never claim more than the evidence: ambiguous is said, not guessed; a policy is refused rather than widened.
@@ -41,6 +42,7 @@ pub mod cli;
 pub mod cluster;
 pub mod commands;
 pub mod connections;
+pub mod files;
 pub mod log;
 pub mod name;
 pub mod policy;

@@ -1,16 +1,25 @@
 //! Log bytes → records → [`Tally`]. Knows CoreDNS and what wraps its lines; knows nothing of a cluster, except the
 //! plain values in [`Hands`].
 //!
-//! [`input`] finds and opens files, [`scan`] cuts lines and reads records, [`tally`] counts them, [`tally_csv`] writes
-//! and reads a tally, [`read`] runs them all in parallel. A line never fails the run.
+//! [`discover`] finds files, [`input`] maps them, [`scan`] cuts lines and reads records, [`tally`] counts them,
+//! [`tally_csv`] writes and reads a tally, [`read`] runs them all in parallel. A line never fails the run.
 
 pub mod client;
+mod count;
+mod cut;
+pub mod discover;
 pub mod format;
-pub mod input;
+mod gather;
+mod held;
+mod ident;
+mod input;
+pub mod interrupt;
 pub mod read;
 pub mod record;
 pub mod rejects;
 pub mod scan;
+mod sniff;
+mod stream;
 pub mod tally;
 pub mod tally_csv;
 

@@ -1,1 +1,392 @@
-//! Inputs → one tally and their coverage: the parallel run over all of it.
+//! Inputs → one tally and their coverage: the parallel run over all of it. Work is taken in input order and added up at
+//! the end, so that neither the number of threads nor their luck changes a byte of the result.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::bail;
+
+use super::count::{Counted, Worker};
+use super::cut::{self, Content, Cutter};
+use super::discover::{self, Source, Stat, Way, why};
+use super::format::Format;
+use super::gather;
+use super::held::Held;
+use super::interrupt::Interrupt;
+use super::rejects::Rejects;
+use super::sniff::{self, Kind};
+use super::stream::{Piece, Place, Stream};
+use super::tally::{Bound, Tally};
+use super::{Input, LateHands, State, Window, tally_csv};
+use crate::progress::Progress;
+
+#[cfg(test)]
+mod tests;
+
+/// How to read.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// At most this many threads.
+    pub threads: usize,
+    /// Whether plain files may be mapped; the records are the same.
+    pub mmap: bool,
+    /// `--since`, `--until`.
+    pub window: Window,
+    /// `--max-names`.
+    pub bound: Bound,
+    /// `--log-format`.
+    pub format: Option<Arc<Format>>,
+    /// `--rejects`.
+    pub rejects: Option<PathBuf>,
+    /// What may end a pipe.
+    pub interrupt: Interrupt,
+}
+
+/// What was read. Paths in the texts stand as they are: print them through `text`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Everything that was counted.
+    pub tally: Tally,
+    /// Every input, readable or not, sorted by path.
+    pub inputs: Vec<Input>,
+    /// The first three lines of a format that is not known, escaped.
+    pub samples: Vec<String>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Whether a signal ended a pipe.
+    pub interrupted: bool,
+}
+
+/// Reads all sources, sorted by path as [`super::discover`] gives them. An error is the user's to correct; an input that
+/// cannot be read is none.
+pub fn read(
+    sources: Vec<Source>,
+    hands: &LateHands,
+    options: &Options,
+    progress: &Progress,
+) -> anyhow::Result<Reading> {
+    if let Some(path) = &options.rejects
+        && discover::replaces(path, &sources)
+    {
+        bail!("--rejects {}: this is one of the inputs", path.display());
+    }
+    let desks = desks(sources);
+    let items = desks.last().map_or(0, |desk| desk.first + u64::from(desk.items));
+    let threads = usize::try_from(items).unwrap_or(usize::MAX).min(options.threads).max(1);
+    let rejects = match &options.rejects {
+        Some(path) => Some(Rejects::create(path, threads)?),
+        None => None,
+    };
+    progress.expect(expected(&desks));
+    let (next, stopped) = (AtomicU64::new(0), AtomicBool::new(false));
+    let run = Run { desks, items, next, stopped, rejects, hands, options, progress };
+    let counted = run.all(threads);
+    progress.clear();
+    if let Some(rejects) = run.rejects {
+        rejects.finish()?;
+    }
+    let desks = run.desks.into_iter().map(Desk::leave).collect();
+    gather::gather(desks, counted)
+}
+
+/// A source, while it is worked on.
+struct Desk {
+    source: Source,
+    /// The number of its first work item among all, and how many it has: its chunks; a whole stream is one.
+    first: u64,
+    items: u32,
+    /// How many are not done yet.
+    left: AtomicU32,
+    slot: Mutex<Slot>,
+    outcome: Mutex<Outcome>,
+}
+
+/// The file of a source that is read in chunks: open from its first chunk to its last.
+enum Slot {
+    Closed,
+    Open(Arc<Held>),
+}
+
+/// What became of a source.
+pub(crate) enum Outcome {
+    /// It was read, up to its end or the given byte.
+    Log { state: State, problem: Option<String>, id: u64, end: Option<u64> },
+    /// It is something else.
+    Foreign(&'static str),
+    /// It could not be read.
+    Unreadable(String),
+    /// It is a tally.
+    Tally(Box<gather::Made>),
+    /// The user must correct it.
+    Wrong(String),
+}
+
+/// The bytes of a chunk, but for its last line's end.
+const CHUNK: u64 = 1 << 20;
+
+fn desks(sources: Vec<Source>) -> Vec<Desk> {
+    let mut first = 0;
+    let desk = |source: Source| {
+        let (items, outcome) = match &source.way {
+            Way::Chunks(stat) => match u32::try_from(stat.size.div_ceil(CHUNK)) {
+                Ok(chunks) => (chunks, None),
+                Err(_) => (0, Some(Outcome::Unreadable("too large".into()))),
+            },
+            Way::Whole(_) | Way::Pipe => (1, None),
+            Way::Foreign(what) => (0, Some(Outcome::Foreign(what))),
+            Way::Unreadable(problem) => (0, Some(Outcome::Unreadable(problem.clone()))),
+        };
+        let never = || Outcome::Unreadable("not read".into());
+        let desk = Desk {
+            source,
+            first,
+            items,
+            left: AtomicU32::new(items),
+            slot: Mutex::new(Slot::Closed),
+            outcome: Mutex::new(outcome.unwrap_or_else(never)),
+        };
+        first += u64::from(items);
+        desk
+    };
+    sources.into_iter().map(desk).collect()
+}
+
+/// How many bytes there are, as stored, if all of them are in files.
+fn expected(desks: &[Desk]) -> Option<u64> {
+    let size = |desk: &Desk| match &desk.source.way {
+        Way::Chunks(stat) | Way::Whole(stat) => Some(stat.size),
+        Way::Pipe => None,
+        Way::Foreign(_) | Way::Unreadable(_) => Some(0),
+    };
+    desks.iter().map(size).sum()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    fn decide(&self, outcome: Outcome) {
+        *lock(&self.outcome) = outcome;
+    }
+
+    fn leave(self) -> (Source, Outcome) {
+        (self.source, self.outcome.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The file, opened by whoever comes first. `None`: it cannot be opened.
+    fn open(&self, stat: &Stat, mmap: bool) -> Option<Arc<Held>> {
+        let Place::Path(path) = &self.source.place else { return None };
+        let mut slot = lock(&self.slot);
+        if let Slot::Open(held) = &*slot {
+            return Some(Arc::clone(held));
+        }
+        match Held::open(path, stat, mmap) {
+            Ok(held) => {
+                let held = Arc::new(held);
+                *slot = Slot::Open(Arc::clone(&held));
+                Some(held)
+            }
+            Err(err) => {
+                self.decide(Outcome::Unreadable(why(&err)));
+                None
+            }
+        }
+    }
+
+    /// A chunk is done; the last one closes the file.
+    fn chunk_done(&self) {
+        if self.left.fetch_sub(1, SeqCst) != 1 {
+            return;
+        }
+        if let Slot::Open(held) = std::mem::replace(&mut *lock(&self.slot), Slot::Closed) {
+            self.decide(log_of(&held, &self.source.path));
+        }
+    }
+}
+
+/// A file that has been read.
+fn log_of(held: &Held, path: &str) -> Outcome {
+    let (state, problem) = held.check();
+    Outcome::Log { state, problem, id: held.id(path), end: Some(held.end()) }
+}
+
+/// All of the work.
+struct Run<'a> {
+    desks: Vec<Desk>,
+    items: u64,
+    next: AtomicU64,
+    /// Set when there is no use in going on.
+    stopped: AtomicBool,
+    rejects: Option<Rejects>,
+    hands: &'a LateHands,
+    options: &'a Options,
+    progress: &'a Progress,
+}
+
+impl<'a> Run<'a> {
+    fn all(&self, threads: usize) -> Vec<Counted<'a>> {
+        if threads > 1
+            && let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build()
+        {
+            return pool.broadcast(|_| self.work());
+        }
+        // One is enough, or there are no more to be had.
+        vec![self.work()]
+    }
+
+    /// What one thread does until there is nothing left to do.
+    fn work(&self) -> Counted<'a> {
+        let _alarm = Alarm(self.rejects.as_ref());
+        let mut worker = Worker::new(self.options, self.hands, self.rejects.as_ref());
+        while let Some(item) = self.claim() {
+            let at = self.desks.partition_point(|desk| desk.first <= item);
+            // Sources without items share their first with the next one, and stand before it.
+            let Some((input, desk)) = at.checked_sub(1).and_then(|i| Some((i, self.desks.get(i)?)))
+            else {
+                break;
+            };
+            let input = u32::try_from(input).unwrap_or(u32::MAX);
+            let chunk = u32::try_from(item - desk.first).unwrap_or(u32::MAX);
+            worker.begin(item, input, chunk, &desk.source.path);
+            match &desk.source.way {
+                Way::Chunks(stat) => self.chunk(desk, stat, chunk, &mut worker),
+                Way::Whole(stat) => self.whole(desk, stat, &mut worker),
+                _ => self.pipe(desk, &mut worker),
+            }
+            worker.end();
+        }
+        worker.counted
+    }
+
+    fn claim(&self) -> Option<u64> {
+        if self.stopped.load(SeqCst) {
+            return None;
+        }
+        let item = self.next.fetch_add(1, SeqCst);
+        let may_begin = || self.rejects.as_ref().is_none_or(|rejects| rejects.may_begin(item));
+        (item < self.items && may_begin()).then_some(item)
+    }
+
+    fn chunk(&self, desk: &Desk, stat: &Stat, chunk: u32, worker: &mut Worker<'_, '_>) {
+        if let Some(held) = desk.open(stat, self.options.mmap) {
+            let from = u64::from(chunk) * CHUNK;
+            let to = (from + CHUNK).min(held.size());
+            let mut buffer = std::mem::take(&mut worker.buffer);
+            cut::chunk(&*held, from, to, &mut buffer, worker);
+            worker.buffer = buffer;
+            self.progress.add(to - from);
+        }
+        desk.chunk_done();
+    }
+
+    fn whole(&self, desk: &Desk, stat: &Stat, worker: &mut Worker<'_, '_>) {
+        let Place::Path(path) = &desk.source.place else { return };
+        let held =
+            Held::open(path, stat, false).and_then(|held| Ok((held.file.try_clone()?, held)));
+        let (file, held) = match held {
+            Ok(held) => held,
+            Err(err) => return desk.decide(Outcome::Unreadable(why(&err))),
+        };
+        let mut stream = Stream::file(file, stat.size, self.progress);
+        let mut outcome = self.stream(desk, &mut stream, worker);
+        if let Outcome::Log { state, problem, id, .. } = &mut outcome {
+            let (after, what) = held.check();
+            // What happened to the file explains what happened to its stream.
+            if *state == State::Complete || after > State::Grew {
+                (*state, *problem) = (after, what);
+            }
+            *id = held.id(&desk.source.path);
+        }
+        desk.decide(outcome);
+    }
+
+    fn pipe(&self, desk: &Desk, worker: &mut Worker<'_, '_>) {
+        let interrupt = &self.options.interrupt;
+        let _open = interrupt.pipe();
+        let mut stream = Stream::pipe(desk.source.place.clone(), self.progress, interrupt);
+        let mut outcome = self.stream(desk, &mut stream, worker);
+        if let Outcome::Log { state, .. } = &mut outcome
+            && stream.was_interrupted()
+        {
+            *state = State::Interrupted;
+        }
+        desk.decide(outcome);
+    }
+
+    /// Reads a stream from its beginning to its end.
+    fn stream(&self, desk: &Desk, stream: &mut Stream, worker: &mut Worker<'_, '_>) -> Outcome {
+        let source = &desk.source;
+        let (mut head, mut broken) = (Vec::new(), None);
+        while head.len() < sniff::PEEK {
+            match stream.next() {
+                Some(Piece::Bytes(bytes)) => head.extend(bytes),
+                Some(Piece::Refused(problem)) => return Outcome::Unreadable(problem),
+                Some(Piece::Broken(problem)) => broken = Some(problem),
+                None => break,
+            }
+        }
+        match sniff::kind(&head) {
+            Kind::Log => {}
+            Kind::Tally => return self.tally(&source.path, head, broken, stream),
+            Kind::Kubernetes if source.named => {
+                self.stopped.store(true, SeqCst);
+                let path = &source.path;
+                return Outcome::Wrong(format!(
+                    "{path}: a Kubernetes object, not a log; give it with --snapshot {path}"
+                ));
+            }
+            Kind::Kubernetes => return Outcome::Foreign("a Kubernetes object"),
+            Kind::Gzip | Kind::Zstd => return Outcome::Unreadable("compressed twice".into()),
+            Kind::Refused(why) => return Outcome::Unreadable(why.into()),
+        }
+        let mut cutter = Cutter::new();
+        cutter.push(&head, worker);
+        drop(head);
+        while let Some(piece) = stream.next() {
+            match piece {
+                Piece::Bytes(bytes) => cutter.push(&bytes, worker),
+                Piece::Refused(problem) | Piece::Broken(problem) => broken = Some(problem),
+            }
+        }
+        cutter.finish(worker);
+        let state = if broken.is_some() { State::Truncated } else { State::Complete };
+        Outcome::Log { state, problem: broken, id: stream.id(&source.path), end: None }
+    }
+
+    fn tally(
+        &self,
+        path: &str,
+        mut bytes: Vec<u8>,
+        mut broken: Option<String>,
+        stream: &mut Stream,
+    ) -> Outcome {
+        while let Some(piece) = stream.next() {
+            match piece {
+                Piece::Bytes(more) => bytes.extend(more),
+                Piece::Refused(problem) | Piece::Broken(problem) => broken = Some(problem),
+            }
+        }
+        if let Some(problem) = broken {
+            return Outcome::Unreadable(problem);
+        }
+        match tally_csv::read(&bytes, path) {
+            Ok(read) => Outcome::Tally(Box::new(read)),
+            Err(err) => Outcome::Unreadable(format!("{err:#}")),
+        }
+    }
+}
+
+/// Lets nobody wait for the rejects of a thread that has died: its panic is to be seen, not a standstill.
+struct Alarm<'a>(Option<&'a Rejects>);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if let Some(rejects) = self.0
+            && std::thread::panicking()
+        {
+            rejects.abandon();
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Ctrl-C and SIGTERM (SEMANTICS 1): the first one ends a pipe that is being read, and the report goes on; any other
+//! ends the process at once with 130, temporaries removed. Nothing is handled until [`Interrupt::install`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+/// Whether the user asked for the end. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt {
+    asked: Arc<AtomicBool>,
+    pipes: Arc<AtomicUsize>,
+}
+
+impl Interrupt {
+    /// Begins to handle the signals. Call it once, before anything is read.
+    pub fn install() -> std::io::Result<Interrupt> {
+        let interrupt = Interrupt::default();
+        #[cfg(unix)]
+        interrupt.listen()?;
+        Ok(interrupt)
+    }
+
+    #[cfg(unix)]
+    fn listen(&self) -> std::io::Result<()> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        for signal in [SIGINT, SIGTERM] {
+            // Set in the handler itself: when the same Ctrl-C also ends the pipe's writer, the pipe's end must not be
+            // seen before the wish.
+            signal_hook::flag::register(signal, Arc::clone(&self.asked))?;
+        }
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+        let pipes = Arc::clone(&self.pipes);
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            let mut first = true;
+            for _ in signals.forever() {
+                if first && pipes.load(SeqCst) > 0 {
+                    first = false;
+                } else {
+                    crate::files::exit_clean(130);
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Whether a signal came.
+    pub fn asked(&self) -> bool {
+        self.asked.load(SeqCst)
+    }
+
+    /// While what this returns lives, a pipe is being read.
+    pub(crate) fn pipe(&self) -> OpenPipe {
+        self.pipes.fetch_add(1, SeqCst);
+        OpenPipe { interrupt: self.clone() }
+    }
+
+    /// What a signal does, without one.
+    #[cfg(test)]
+    pub(crate) fn ask(&self) {
+        self.asked.store(true, SeqCst);
+    }
+}
+
+/// A pipe that is being read.
+#[derive(Debug)]
+pub(crate) struct OpenPipe {
+    interrupt: Interrupt,
+}
+
+impl Drop for OpenPipe {
+    fn drop(&mut self) {
+        // A pipe that a signal ended counts for good: the listener may not have woken up yet, and would end the
+        // process instead of the pipe.
+        if !self.interrupt.asked() {
+            self.interrupt.pipes.fetch_sub(1, SeqCst);
+        }
+    }
+}
