@@ -139,8 +139,8 @@ fn in_zone(labels: &str) -> Option<Shape<'_>> {
     }
 }
 
-/// `10-244-0-9`, `fd00-10-244--9`.
-fn dashed_address(label: &str) -> Option<IpAddr> {
+/// An address with dashes, as endpoint and pod names have it: `10-244-0-9`, `fd00-10-244--9`.
+pub fn dashed_address(label: &str) -> Option<IpAddr> {
     if let Ok(v4) = label.replace('-', ".").parse::<Ipv4Addr>() {
         return Some(IpAddr::V4(v4));
     }
