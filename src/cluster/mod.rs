@@ -3,6 +3,7 @@
 
 pub mod addresses;
 pub mod backends;
+pub mod corefile;
 pub mod model;
 pub mod names;
 pub mod objects;
