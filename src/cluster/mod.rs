@@ -3,6 +3,7 @@
 
 pub mod addresses;
 pub mod backends;
+pub mod corefile;
 pub mod dns;
 pub mod infer;
 pub mod lifetimes;
