@@ -346,8 +346,8 @@ fn notes(all: &Coverage, totals: &Totals) -> Vec<String> {
         let list: Vec<String> =
             all.skipped.iter().map(|(kind, n)| format!("{} {n}", terminal(kind))).collect();
         let shown = list.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
-        let more = if list.len() > 8 { ", …" } else { "" };
-        out.push(format!("Objects that kico does not read: {shown}{}", more.replace('…', "...")));
+        let more = if list.len() > 8 { ", ..." } else { "" };
+        out.push(format!("Objects that kico does not read: {shown}{more}"));
     }
     out
 }
