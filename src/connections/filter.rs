@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use anyhow::bail;
 
-use super::servers::Inferred;
 use super::{Client, Connection, FailedLookup, ServerKind};
 use crate::cluster::Cluster;
 use crate::cluster::workloads::WorkloadId;
@@ -69,8 +68,7 @@ struct Ends {
 /// Looks the filters up. Without a snapshot there is nothing to look up: namespaces and Services are taken at their
 /// word.
 pub fn choose(filters: &Filters, cluster: &Cluster) -> anyhow::Result<Choice> {
-    let finder =
-        Finder { cluster, inferred: Inferred::new(cluster), namespaces: &filters.namespaces };
+    let finder = Finder { cluster, namespaces: &filters.namespaces };
     if !cluster.snapshot.given && !(filters.pods.is_empty() && filters.workloads.is_empty()) {
         bail!("--pod and --workload need --snapshot: logs know addresses and names, no pods");
     }
@@ -171,7 +169,6 @@ type Find<'f> = &'f dyn Fn(&str, &mut Servers) -> anyhow::Result<()>;
 
 struct Finder<'a> {
     cluster: &'a Cluster,
-    inferred: Inferred<'a>,
     namespaces: &'a [String],
 }
 
@@ -241,7 +238,7 @@ impl Finder<'_> {
             .iter()
             .map(|workload| workload.namespace.as_str())
             .collect();
-        flag.workloads.extend(namespaces.iter().filter_map(|n| self.inferred.workload(n, name)));
+        flag.workloads.extend(namespaces.iter().filter_map(|n| self.inferred(n, name)));
         Ok(())
     }
 
@@ -317,7 +314,7 @@ impl Finder<'_> {
             list.flat_map(|w| &w.pods).filter_map(|pod| self.cluster.snapshot.pods.get(*pod));
         flag.pods.extend(pods.map(|pod| (pod.meta.namespace.clone(), pod.meta.name.clone())));
         flag.workloads.extend(ends.workloads);
-        flag.workloads.extend(self.inferred.workload(namespace, name));
+        flag.workloads.extend(self.inferred(namespace, name));
         Ok(())
     }
 
@@ -349,6 +346,11 @@ impl Finder<'_> {
         }
         ends.pods.insert((namespace.to_owned(), name.to_owned()));
         ends
+    }
+
+    /// With a snapshot of pods alone, the workload that a Service's name means.
+    fn inferred(&self, namespace: &str, service: &str) -> Option<WorkloadId> {
+        self.cluster.infer_service(namespace, service).ok().map(|inferred| inferred.workload)
     }
 
     fn names_in<'s>(&'s self, namespace: &'s str) -> impl Iterator<Item = &'s str> {
