@@ -30,6 +30,25 @@ pub struct Filters {
     pub exclude_namespaces: Vec<String>,
 }
 
+/// As typed, for messages; safe to print.
+impl std::fmt::Display for Filters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let flags = [
+            ("-n", &self.namespaces),
+            ("--pod", &self.pods),
+            ("--service", &self.services),
+            ("--workload", &self.workloads),
+            ("--from", &self.from),
+            ("--to", &self.to),
+            ("--exclude-namespace", &self.exclude_namespaces),
+        ];
+        let words = flags.iter().flat_map(|(flag, values)| {
+            values.iter().map(move |value| format!("{flag} {}", text::terminal(value)))
+        });
+        f.write_str(&words.collect::<Vec<_>>().join(" "))
+    }
+}
+
 /// The filters, looked up in the cluster. The default chooses everything.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
