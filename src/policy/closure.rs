@@ -132,11 +132,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_matches_a_stranger_goes_and_the_stranger_is_named() {
-        let closed = check(
-            &[right(1, 2, 80), right(1, 3, 80)],
-            &[(2, &[9])],
-            &[right(1, 3, 80)],
-        );
+        let closed = check(&[right(1, 2, 80), right(1, 3, 80)], &[(2, &[9])], &[right(1, 3, 80)]);
         let (ports, strangers) = &closed.dropped[&(WorkloadId(1), Peer::Workload(WorkloadId(2)))];
         assert_eq!(ports.len(), 1);
         assert_eq!(strangers, &BTreeSet::from([Stranger::OfPeer(WorkloadId(9))]));

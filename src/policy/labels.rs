@@ -81,7 +81,9 @@ fn is_key(key: &str) -> bool {
 fn is_value(value: &str) -> bool {
     let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     let ends = value.bytes().next().into_iter().chain(value.bytes().last());
-    value.len() <= 63 && value.bytes().all(inner) && ends.into_iter().all(|b| b.is_ascii_alphanumeric())
+    value.len() <= 63
+        && value.bytes().all(inner)
+        && ends.into_iter().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// A DNS subdomain: what names of most objects are.
@@ -176,9 +178,13 @@ mod tests {
             assert_eq!(is_legal(&selector), legal, "{key}={value}");
         }
         assert!(!is_value(&"a".repeat(64)));
-        for (name, legal) in
-            [("http", true), ("8080", false), ("a--b", false), ("abcdefghijklmnop", false), ("", false)]
-        {
+        for (name, legal) in [
+            ("http", true),
+            ("8080", false),
+            ("a--b", false),
+            ("abcdefghijklmnop", false),
+            ("", false),
+        ] {
             assert_eq!(is_port_name(name), legal, "{name}");
         }
     }

@@ -1,9 +1,9 @@
 //! Report × Cluster → NetworkPolicies, each no wider than its evidence, or a refusal with the reason.
 //! Ingress only. It reads no file and knows no clock; it never widens a selector so that a policy can be written.
 //!
-//! [`evidence`] says who asked for which workload, on which ports; [`selectors`] which labels stand for a workload;
-//! [`closure`] what of the evidence those labels can say without saying more; [`build`] makes the objects, [`comment`]
-//! the lines above them, [`yaml`] and [`write`] the bytes.
+//! `evidence` says who asked for which workload, on which ports; `selectors` which labels stand for a workload;
+//! `closure` what of the evidence those labels can say without saying more; `build` makes the objects, `comment` the
+//! lines above them, `around` looks at what else the snapshot says; [`yaml`] and [`write`] make the bytes.
 //!
 //! # Every way to be wider than the evidence
 //!
@@ -20,6 +20,7 @@
 //! | W27 | whoever may create pods with a peer's labels has its rights: no selector can help, the README says so |
 //! | W31 | egress only |
 
+mod around;
 mod build;
 mod closure;
 mod comment;
@@ -39,7 +40,8 @@ use crate::cluster::workloads::WorkloadId;
 pub use build::build;
 
 /// The first comment line of every file that kico writes: how it knows its own files again.
-pub const MARK: &str = "# kico wrote this from DNS lookups, and replaces or removes files that begin with this line";
+pub const MARK: &str =
+    "# kico wrote this from DNS lookups, and replaces or removes files that begin with this line";
 
 /// What decides what policies say, beside the report and the cluster.
 pub struct Options<'a> {
