@@ -41,6 +41,7 @@ pub mod cli;
 pub mod cluster;
 pub mod commands;
 pub mod connections;
+pub mod coverage;
 pub mod log;
 pub mod name;
 pub mod policy;

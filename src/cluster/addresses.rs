@@ -1,13 +1,32 @@
 //! Address + time → who held it (SEMANTICS 4). Two owners that fit are both named, never guessed between.
 
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use super::workloads::WorkloadId;
+use super::lifetimes::Lifetime;
+use super::model::{Node, Snapshot};
+use super::spans::{Claim, Span, spans};
+use super::workloads::{WorkloadId, Workloads};
 use crate::time::Time;
 
 /// Who held which address when.
 #[derive(Debug, Default)]
-pub struct Addresses {}
+pub struct Addresses {
+    held: HashMap<IpAddr, Held>,
+    /// Whether a NodeLocal DNSCache stands in front of the cluster's DNS.
+    dns_cache: bool,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// The node's name.
+    Node(String),
+    Pods {
+        spans: Vec<Span>,
+        /// The times, ascending, at which another set of pods fits.
+        changes: Vec<Time>,
+    },
+}
 
 /// Who an address was, over a stretch of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +40,8 @@ pub enum Holder {
         /// Untimed, beside finished pods of another workload that held the address too: shown, but evidence for no policy.
         shared: bool,
     },
-    /// Pods of several workloads fit: sorted.
+    /// Pods of several workloads fit: sorted. One alone: it held the address during a part of the stretch, and nobody that
+    /// is known during the rest.
     Ambiguous(Vec<WorkloadId>),
     /// A node, or what stands for it (hostNetwork pods, tunnel and bridge addresses): the node's name.
     Node(String),
@@ -34,9 +54,176 @@ pub enum Holder {
 }
 
 impl Addresses {
+    /// Indexes the snapshot's pods and nodes. `lifetimes` are those of its pods.
+    pub fn new(snapshot: &Snapshot, workloads: &Workloads, lifetimes: &[Lifetime]) -> Addresses {
+        let mut held = nodes(snapshot);
+        let mut claims: HashMap<IpAddr, Vec<Claim>> = HashMap::new();
+        for (index, (pod, &life)) in snapshot.pods.iter().zip(lifetimes).enumerate() {
+            // A hostNetwork pod's address is its node's, which `nodes` has.
+            if pod.host_network {
+                continue;
+            }
+            let workload = workloads.of_pod[index];
+            for address in pod.addresses.iter().map(IpAddr::to_canonical) {
+                claims.entry(address).or_default().push(Claim { pod: index, workload, life });
+            }
+        }
+        for (address, mut claims) in claims {
+            claims.dedup_by_key(|claim| claim.pod);
+            held.entry(address).or_insert_with(|| {
+                let spans = spans(&claims);
+                let bounds = spans.iter().flat_map(|span| [span.begin, span.end]);
+                let finite = bounds.filter(|bound| *bound != Time::MIN && *bound != Time::MAX);
+                let changes: BTreeSet<Time> = finite.collect();
+                Held::Pods { changes: changes.into_iter().collect(), spans }
+            });
+        }
+        bridges(snapshot, &mut held);
+        Addresses { held, dns_cache: dns_cache(snapshot, workloads) }
+    }
+
     /// Who held `address` over the whole of `seen` (first to last time of a tally row; `None`: the record has no time).
     pub fn holder(&self, address: IpAddr, seen: Option<(Time, Time)>) -> Holder {
-        let _ = (address, seen);
-        todo!()
+        let address = address.to_canonical();
+        if address.is_loopback() {
+            return Holder::Loopback;
+        }
+        match (self.held.get(&address), seen) {
+            (Some(Held::Node(name)), _) if self.dns_cache => Holder::DnsCache(name.clone()),
+            (Some(Held::Node(name)), _) => Holder::Node(name.clone()),
+            (Some(Held::Pods { spans, .. }), None) => untimed(spans),
+            (Some(Held::Pods { spans, changes }), Some((a, b))) => {
+                timed(spans, changes, a.min(b), a.max(b))
+            }
+            (None, _) if self.dns_cache && is_link_local(address) => {
+                Holder::DnsCache(address.to_string())
+            }
+            (None, _) => Holder::Unknown,
+        }
+    }
+
+    /// Whether the snapshot has this address at all, at whatever time: a pod's, a node's, a tunnel's or a bridge's.
+    /// Loopback says nothing about which cluster this is, and is not known.
+    pub fn knows(&self, address: IpAddr) -> bool {
+        self.held.contains_key(&address.to_canonical())
+    }
+
+    /// Every address that the snapshot has, and when another set of pods fits it: a record at a change or later stands
+    /// behind it.
+    pub fn changes(&self) -> impl Iterator<Item = (IpAddr, &[Time])> {
+        self.held.iter().map(|(address, held)| match held {
+            Held::Node(_) => (*address, &[][..]),
+            Held::Pods { changes, .. } => (*address, &changes[..]),
+        })
     }
 }
+
+/// The addresses of nodes, of their tunnels, and of the pods that share them.
+fn nodes(snapshot: &Snapshot) -> HashMap<IpAddr, Held> {
+    let mut held = HashMap::new();
+    for node in &snapshot.nodes {
+        for address in node.addresses.iter().copied().chain(tunnels(node)) {
+            let name = || Held::Node(node.meta.name.clone());
+            held.entry(address.to_canonical()).or_insert_with(name);
+        }
+    }
+    for pod in snapshot.pods.iter().filter(|pod| pod.host_network) {
+        for address in pod.addresses.iter().map(IpAddr::to_canonical) {
+            held.entry(address).or_insert_with(|| match pod.node.as_str() {
+                "" => Held::Node(address.to_string()),
+                node => Held::Node(node.to_string()),
+            });
+        }
+    }
+    held
+}
+
+/// What flannel and Calico write on a node: its tunnel's address, with or without a prefix length.
+fn tunnels(node: &Node) -> impl Iterator<Item = IpAddr> {
+    let by_cni = |key: &str| {
+        key.starts_with("flannel.alpha.coreos.com/") || key.starts_with("projectcalico.org/")
+    };
+    node.meta.annotations.iter().filter(move |(key, _)| by_cni(key)).filter_map(|(_, value)| {
+        value.split_once('/').map_or(value.as_str(), |(address, _)| address).parse().ok()
+    })
+}
+
+/// The first two addresses of a node's pod range are its tunnel's (`.0`) and its bridge's (`.1`), unless a pod has one.
+fn bridges(snapshot: &Snapshot, held: &mut HashMap<IpAddr, Held>) {
+    for node in &snapshot.nodes {
+        for range in &node.pod_cidrs {
+            let first = range.network();
+            let second = match first {
+                IpAddr::V4(v4) => IpAddr::V4(v4.to_bits().wrapping_add(1).into()),
+                IpAddr::V6(v6) => IpAddr::V6(v6.to_bits().wrapping_add(1).into()),
+            };
+            for address in [first, second].into_iter().filter(|address| range.contains(address)) {
+                held.entry(address).or_insert_with(|| Held::Node(node.meta.name.clone()));
+            }
+        }
+    }
+}
+
+/// Whether the DNS namespace has the DaemonSet node-local-dns; its pods' owner references are enough to know.
+fn dns_cache(snapshot: &Snapshot, workloads: &Workloads) -> bool {
+    workloads.list.iter().any(|workload| {
+        workload.kind == "DaemonSet"
+            && workload.name == "node-local-dns"
+            && snapshot.dns_namespaces.contains(&workload.namespace)
+    })
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(v4) if v4.is_link_local())
+}
+
+fn timed(spans: &[Span], changes: &[Time], first: Time, last: Time) -> Holder {
+    let fits = spans.iter().filter(|span| span.begin <= last && first < span.end);
+    let holder = one_workload(fits);
+    let nobody_at = |time: Time| !spans.iter().any(|span| span.begin <= time && time < span.end);
+    let from = changes.partition_point(|change| *change <= first);
+    let to = changes.partition_point(|change| *change <= last);
+    match holder {
+        // One workload over a part of the stretch, nobody over the rest: whose records these are is not known.
+        Holder::Workload { workload, .. }
+            if nobody_at(first) || changes[from..to].iter().any(|change| nobody_at(*change)) =>
+        {
+            Holder::Ambiguous(vec![workload])
+        }
+        holder => holder,
+    }
+}
+
+/// A record without a time fits every pod that ever held the address; beside one that is still there, those that ended
+/// only make it shared.
+fn untimed(spans: &[Span]) -> Holder {
+    if !spans.iter().any(|span| span.running) {
+        return one_workload(spans.iter());
+    }
+    match one_workload(spans.iter().filter(|span| span.running)) {
+        Holder::Workload { workload, pods, .. } => {
+            let shared = spans.iter().any(|span| span.workload != workload);
+            Holder::Workload { workload, pods, shared }
+        }
+        holder => holder,
+    }
+}
+
+/// Two pods of one workload are one owner.
+fn one_workload<'a>(spans: impl Iterator<Item = &'a Span>) -> Holder {
+    let (mut workloads, mut pods) = (BTreeSet::new(), BTreeSet::new());
+    for span in spans {
+        workloads.insert(span.workload);
+        pods.insert(span.pod);
+    }
+    match (workloads.len(), workloads.first()) {
+        (1, Some(&workload)) => {
+            Holder::Workload { workload, pods: pods.into_iter().collect(), shared: false }
+        }
+        (0, _) => Holder::Unknown,
+        _ => Holder::Ambiguous(workloads.into_iter().collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub skipped: BTreeMap<String, u64>,
     /// Objects of a kind that kico reads, which could not be read: lower-case fragments that name them. Not empty: exit 3.
     pub broken: Vec<String>,
+    /// Files that the walk of a directory passed by, since they hold no Kubernetes objects: fragments that name them.
+    pub ignored: Vec<String>,
 }
 
 /// One `--snapshot`: when it was taken, and what of it bears on which pods were gone by then.

@@ -1,2 +1,142 @@
-//! Kubernetes JSON and YAML → [`super::model`]: narrow types that keep only what the model has, so that a secret in env or
-//! annotations is dropped while it is parsed.
+//! Kubernetes JSON → [`super::model`]: narrow types that keep only what the model has, so that a secret in env or
+//! annotations is dropped while it is parsed. YAML comes here as JSON. Knows no files, and never fails the whole:
+//! an object that cannot be read is named, without its values.
+
+mod config;
+mod controller;
+mod meta;
+mod network;
+mod pod;
+mod shell;
+mod unique;
+
+use super::model;
+use crate::time::Time;
+
+pub(crate) use config::CaptureRecord;
+pub(crate) use meta::masked;
+pub(crate) use shell::{Shell, documents};
+
+/// Reads one object. `dns_namespaces`: where a ConfigMap's Corefile counts.
+pub(crate) fn read(item: &Item<'_>, dns_namespaces: &[String]) -> Read {
+    let (shell, mut notes) = (&item.shell, Vec::new());
+    let object = match item.kind {
+        "" => Err("it has no kind".to_owned()),
+        _ if !is_read(item) => Ok(Object::Skipped(skipped_name(item))),
+        _ if shell.repeated.is_some() => {
+            Err(format!("the key `{}` stands there twice", shell.repeated.unwrap_or_default()))
+        }
+        "Pod" => pod::read(shell, &mut notes).map(|(pod, time)| Object::Pod(Box::new(pod), time)),
+        "Service" => network::service(shell, &mut notes).map(Object::Service),
+        "EndpointSlice" => network::slice(shell, &mut notes).map(Object::Slice),
+        "Endpoints" => network::endpoints(shell, &mut notes).map(Object::Endpoints),
+        "NetworkPolicy" => network::policy(shell).map(Object::Policy),
+        "Namespace" => meta::read(shell).map(Object::Namespace),
+        "Node" => network::node(shell, &mut notes).map(Object::Node),
+        "ConfigMap" => config::read(shell, dns_namespaces),
+        _ => controller::read(shell, item.kind).map(Object::Controller),
+    };
+    let kind = if item.kind.is_empty() { "object" } else { item.kind };
+    let who = || format!("{kind} {}", meta::who(shell));
+    match object {
+        Ok(object) => {
+            Read { object, broken: notes.iter().map(|n| format!("{}: {n}", who())).collect() }
+        }
+        Err(why) => Read { object: Object::Nothing, broken: vec![format!("{}: {why}", who())] },
+    }
+}
+
+/// An object in its file: its kind known, nothing else of it read.
+pub(crate) struct Item<'a> {
+    /// `Pod`
+    pub(crate) kind: &'a str,
+    /// `apps/v1`; empty if the file does not say.
+    pub(crate) api: &'a str,
+    /// Its fields.
+    pub(crate) shell: Shell<'a>,
+}
+
+/// An object as it was read, and what of it could not be: fragments that begin with its kind and name.
+pub(crate) struct Read {
+    pub(crate) object: Object,
+    pub(crate) broken: Vec<String>,
+}
+
+/// What an object was.
+pub(crate) enum Object {
+    /// A pod, and the latest time that it mentions.
+    Pod(Box<model::Pod>, Option<Time>),
+    Controller(model::Controller),
+    Service(model::Service),
+    Slice(model::EndpointSlice),
+    /// Legacy Endpoints: one slice for each of its subsets.
+    Endpoints(Vec<model::EndpointSlice>),
+    Namespace(model::Meta),
+    Node(model::Node),
+    Policy(model::NetworkPolicy),
+    Corefile(model::Corefile),
+    Capture(CaptureRecord),
+    /// Any other ConfigMap, or an object that is broken.
+    Nothing,
+    /// Of a kind that kico does not read.
+    Skipped(String),
+}
+
+impl Object {
+    /// The latest time that it mentions: of all but pods, their creation.
+    pub(crate) fn latest(&self) -> Option<Time> {
+        match self {
+            Object::Pod(_, latest) => *latest,
+            Object::Controller(controller) => controller.meta.created,
+            Object::Service(service) => service.meta.created,
+            Object::Slice(slice) => slice.meta.created,
+            Object::Namespace(meta) => meta.created,
+            Object::Node(node) => node.meta.created,
+            Object::Policy(policy) => policy.meta.created,
+            _ => None,
+        }
+    }
+}
+
+/// The kinds that kico reads, and their API groups: Knative has a Service too, Calico a NetworkPolicy.
+const KINDS: [(&str, &[&str]); 14] = [
+    ("Pod", &[""]),
+    ("Service", &[""]),
+    ("Namespace", &[""]),
+    ("Node", &[""]),
+    ("Endpoints", &[""]),
+    ("ConfigMap", &[""]),
+    ("EndpointSlice", &["discovery.k8s.io"]),
+    ("NetworkPolicy", &["networking.k8s.io", "extensions"]),
+    ("ReplicaSet", &["apps", "extensions"]),
+    ("Deployment", &["apps", "extensions"]),
+    ("DaemonSet", &["apps", "extensions"]),
+    ("StatefulSet", &["apps"]),
+    ("Job", &["batch"]),
+    ("CronJob", &["batch"]),
+];
+
+fn groups(kind: &str) -> Option<&'static [&'static str]> {
+    KINDS.iter().find(|(known, _)| *known == kind).map(|(_, groups)| *groups)
+}
+
+/// Whether some objects of this kind are read.
+pub(crate) fn is_known(kind: &str) -> bool {
+    groups(kind).is_some()
+}
+
+fn group<'a>(item: &Item<'a>) -> &'a str {
+    item.api.split_once('/').map_or("", |(group, _)| group)
+}
+
+fn is_read(item: &Item<'_>) -> bool {
+    groups(item.kind).is_some_and(|groups| item.api.is_empty() || groups.contains(&group(item)))
+}
+
+/// Its kind, with the group where the kind alone would be taken for one that is read.
+fn skipped_name(item: &Item<'_>) -> String {
+    match is_known(item.kind) {
+        true => format!("{}.{}", item.kind, group(item)),
+        false => item.kind.to_owned(),
+    }
+}

@@ -1,12 +1,154 @@
 //! Snapshot files and directories → one [`Snapshot`]. The only part of `cluster` that touches the outside world.
 
-use std::path::PathBuf;
+mod documents;
+mod files;
+mod join;
+mod json;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
+mod yaml;
 
-use super::model::Snapshot;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+
+use super::model::{Moment, Snapshot};
+use super::objects::{CaptureRecord, Object, Read};
+use crate::text;
+use documents::Fault;
 
 /// Reads and joins everything that `--snapshot` names. `dns_namespaces`: `--dns-namespace`, beside the usual two.
 /// Refuses what does not parse, and snapshots of different clusters; objects that are broken are named in the result.
 pub fn read(paths: &[PathBuf], dns_namespaces: &[String]) -> anyhow::Result<Snapshot> {
-    let _ = (paths, dns_namespaces);
-    todo!()
+    let mut dns_namespaces = [&["kube-system".to_owned(), "openshift-dns".to_owned()], dns_namespaces].concat();
+    dns_namespaces.sort_unstable();
+    dns_namespaces.dedup();
+
+    let mut takes = Vec::new();
+    for path in paths {
+        takes.push(take(path, &dns_namespaces)?);
+    }
+    let mut clusters = takes.iter().flat_map(|take| &take.clusters);
+    if let Some((first, uid)) = clusters.next()
+        && let Some((other, _)) = clusters.find(|(_, other)| other != uid)
+    {
+        bail!(
+            "{} and {} are of different clusters: the uids of their namespace kube-system differ; \
+             give the snapshots of one cluster",
+            shown(first),
+            shown(other)
+        );
+    }
+    Ok(join::join(takes, dns_namespaces))
+}
+
+/// One `--snapshot`, read.
+#[derive(Default)]
+struct Take {
+    moment: Moment,
+    /// File → uid of the namespace kube-system that it names.
+    clusters: Vec<(String, String)>,
+    objects: Vec<Object>,
+    skipped: BTreeMap<String, u64>,
+    broken: Vec<String>,
+    ignored: Vec<String>,
+    record: Option<CaptureRecord>,
+}
+
+fn take(path: &Path, dns_namespaces: &[String]) -> anyhow::Result<Take> {
+    let typed = path.to_string_lossy().into_owned();
+    let moment = Moment { path: typed.clone(), ..Moment::default() };
+    let mut take = Take { moment, ..Take::default() };
+    if !path.is_dir() {
+        match read_file(path, dns_namespaces) {
+            Ok(reads) => take.add(&typed, reads),
+            Err(Fault::Foreign(why) | Fault::Broken(why)) => return refuse(path, &why),
+        }
+    } else {
+        let files = match files::walk(path) {
+            Ok(files) => files,
+            Err(error) => return refuse(path, &error.to_string()),
+        };
+        let found = files.len();
+        for file in files {
+            let name = file.to_string_lossy();
+            match read_file(&file, dns_namespaces) {
+                Ok(reads) => take.add(&name, reads),
+                Err(Fault::Foreign(why)) => take.ignored.push(shown(&format!("{name}: {why}"))),
+                Err(Fault::Broken(why)) => return refuse(&file, &why),
+            }
+        }
+        if found == take.ignored.len() {
+            return refuse(path, "holds no file of Kubernetes objects");
+        }
+    }
+    if let Some(record) = &take.record {
+        take.moment.time = record.when.or(take.moment.time);
+        take.moment.pods_cluster_wide = record.pods_cluster_wide;
+    }
+    take.moment.cluster = take.clusters.first().map(|(_, uid)| uid.clone());
+    Ok(take)
+}
+
+fn read_file(path: &Path, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
+    documents::read(&files::text(path)?, dns_namespaces)
+}
+
+fn refuse<T>(path: &Path, why: &str) -> anyhow::Result<T> {
+    let next = match path.as_os_str() == "-" && !path.exists() {
+        true => "name a file, or `<(kubectl get pods,services,... -A -o json)`",
+        false => "a snapshot is what `kubectl get pods,services,... -A -o json` writes",
+    };
+    bail!("{}: {}; {next}", shown(&path.to_string_lossy()), shown(why))
+}
+
+impl Take {
+    /// Adds a file's objects.
+    fn add(&mut self, file: &str, reads: Vec<Read>) {
+        for Read { object, broken } in reads {
+            self.broken.extend(broken.iter().map(|what| shown(&format!("{file}: {what}"))));
+            self.moment.time = self.moment.time.max(object.latest());
+            match object {
+                Object::Skipped(kind) => *self.skipped.entry(kind).or_default() += 1,
+                Object::Capture(record) => self.record(file, record),
+                Object::Nothing => {}
+                object => {
+                    self.note(file, &object);
+                    self.objects.push(object);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, file: &str, object: &Object) {
+        match object {
+            Object::Pod(pod, _) => {
+                // Without a uid nobody can tell whether a later snapshot lacks it.
+                if !pod.meta.uid.is_empty() {
+                    self.moment.pods.insert(pod.meta.uid.clone());
+                }
+                self.moment.namespaces.insert(pod.meta.namespace.clone());
+            }
+            Object::Namespace(meta) if meta.name == "kube-system" && !meta.uid.is_empty() => {
+                self.clusters.push((file.to_owned(), meta.uid.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Of several records the latest counts; what is gone for one is gone for all.
+    fn record(&mut self, file: &str, record: CaptureRecord) {
+        self.clusters.extend(record.cluster.clone().map(|uid| (file.to_owned(), uid)));
+        self.moment.gone.extend(record.gone.clone());
+        if self.record.as_ref().is_none_or(|known| known.when <= record.when) {
+            self.record = Some(record);
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    text::terminal(text).into_owned()
 }

@@ -1,4 +1,10 @@
 //! Pod → workload: the controller chain (SEMANTICS 4), from references only; what is inferred from a name is marked.
+//! An owner counts only in the pod's own namespace, as the API has it: no reference reaches into another one.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::model::{Controller, Meta, Owner, Pod, Snapshot};
+use crate::time::{SECOND, Time};
 
 /// Index of a workload in [`Workloads::list`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +23,7 @@ pub struct Workload {
     pub controller: Option<usize>,
     /// Its pods: indices in `snapshot.pods`, ascending. Finished ones included.
     pub pods: Vec<usize>,
-    /// Whether some step of the chain was inferred from a name (status `owner inferred`).
+    /// Whether some pod's CronJob was inferred from the name of a Job that the snapshot lacks (status `owner inferred`).
     pub inferred: bool,
 }
 
@@ -31,8 +37,374 @@ pub struct Workloads {
 }
 
 impl Workloads {
+    /// The workloads of a snapshot. Two objects of one namespace, kind and name are one workload, whatever their uids: it
+    /// was deleted and made again.
+    pub fn new(snapshot: &Snapshot) -> Workloads {
+        let controllers = Controllers::new(&snapshot.controllers);
+        let tops: Vec<Top> = snapshot.pods.iter().map(|pod| controllers.top_of(pod)).collect();
+        let mut found: BTreeMap<(&str, &str, &str), Workload> = BTreeMap::new();
+        for (index, controller) in snapshot.controllers.iter().enumerate() {
+            if steps_up(&controller.kind) && controller.meta.owner.is_some() {
+                continue;
+            }
+            let Meta { namespace, name, .. } = &controller.meta;
+            let workload = entry(&mut found, namespace, &controller.kind, name);
+            let newer =
+                |old: usize| snapshot.controllers[old].meta.created <= controller.meta.created;
+            if workload.controller.is_none_or(newer) {
+                workload.controller = Some(index);
+            }
+        }
+        for (index, (pod, top)) in snapshot.pods.iter().zip(&tops).enumerate() {
+            let workload = entry(&mut found, &pod.meta.namespace, top.kind, top.name);
+            workload.pods.push(index);
+            workload.inferred |= top.inferred;
+        }
+        let list: Vec<Workload> = found.into_values().collect();
+        let mut of_pod = vec![WorkloadId(0); snapshot.pods.len()];
+        for (id, workload) in (0..).map(WorkloadId).zip(&list) {
+            for &pod in &workload.pods {
+                of_pod[pod] = id;
+            }
+        }
+        Workloads { list, of_pod }
+    }
+
     /// The workload of this id.
     pub fn get(&self, id: WorkloadId) -> &Workload {
         &self.list[id.0 as usize]
+    }
+
+    /// All workloads with their ids, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (WorkloadId, &Workload)> {
+        (0..).map(WorkloadId).zip(&self.list)
+    }
+}
+
+fn entry<'m, 'a>(
+    found: &'m mut BTreeMap<(&'a str, &'a str, &'a str), Workload>,
+    namespace: &'a str,
+    kind: &'a str,
+    name: &'a str,
+) -> &'m mut Workload {
+    found.entry((namespace, kind, name)).or_insert_with(|| Workload {
+        kind: kind.into(),
+        namespace: namespace.into(),
+        name: name.into(),
+        controller: None,
+        pods: Vec::new(),
+        inferred: false,
+    })
+}
+
+/// What stands at the top of a pod's chain.
+#[derive(Clone, Copy)]
+struct Top<'a> {
+    kind: &'a str,
+    name: &'a str,
+    inferred: bool,
+}
+
+/// The snapshot's controllers by namespace, kind and name.
+struct Controllers<'a> {
+    by_name: HashMap<(&'a str, &'a str, &'a str), Vec<&'a Controller>>,
+}
+
+impl<'a> Controllers<'a> {
+    fn new(controllers: &'a [Controller]) -> Controllers<'a> {
+        let mut by_name: HashMap<_, Vec<_>> = HashMap::new();
+        for c in controllers {
+            let key = (c.meta.namespace.as_str(), c.kind.as_str(), c.meta.name.as_str());
+            by_name.entry(key).or_default().push(c);
+        }
+        Controllers { by_name }
+    }
+
+    /// By uid; by name only where one side has no uid: a ReplicaSet that was made again under the old name is another one.
+    fn find(&self, namespace: &str, owner: &Owner) -> Option<&'a Controller> {
+        let named = self.by_name.get(&(namespace, owner.kind.as_str(), owner.name.as_str()))?;
+        let same = named.iter().find(|c| c.meta.uid == owner.uid);
+        let either = || named.iter().find(|c| owner.uid.is_empty() || c.meta.uid.is_empty());
+        same.or_else(either).copied()
+    }
+
+    fn top_of(&self, pod: &'a Pod) -> Top<'a> {
+        let Some(direct) = &pod.meta.owner else {
+            return Top { kind: "Pod", name: &pod.meta.name, inferred: false };
+        };
+        if direct.kind == "Node" {
+            return Top { kind: "Pod", name: static_name(pod, &direct.name), inferred: false };
+        }
+        let mut owner = direct;
+        // A chain of honest objects has two steps. One that is longer goes in a circle, and stands for nothing.
+        for _ in 0..8 {
+            if !steps_up(&owner.kind) {
+                return Top { kind: &owner.kind, name: &owner.name, inferred: false };
+            }
+            let Some(controller) = self.find(&pod.meta.namespace, owner) else {
+                return absent(pod, owner);
+            };
+            match &controller.meta.owner {
+                Some(next) => owner = next,
+                None => return Top { kind: &owner.kind, name: &owner.name, inferred: false },
+            }
+        }
+        Top { kind: &direct.kind, name: &direct.name, inferred: false }
+    }
+}
+
+/// The two kinds that are made by others to be thrown away. Everything else is a workload even if something owns it: a
+/// StatefulSet of an operator is what people look for, and has the selector.
+fn steps_up(kind: &str) -> bool {
+    kind == "ReplicaSet" || kind == "Job"
+}
+
+/// A ReplicaSet or Job that the snapshot lacks: what its name and the pod say of its owner.
+fn absent<'a>(pod: &'a Pod, owner: &'a Owner) -> Top<'a> {
+    let stands = Top { kind: &owner.kind, name: &owner.name, inferred: false };
+    if owner.kind == "Job" {
+        return match owner.name.rsplit_once('-') {
+            Some((name, digits)) if !name.is_empty() && scheduled_near(digits, pod) => {
+                Top { kind: "CronJob", name, inferred: true }
+            }
+            _ => stands,
+        };
+    }
+    let less_hash = |label: &str| {
+        let hash = pod.meta.labels.get(label).filter(|hash| !hash.is_empty())?;
+        let name = owner.name.strip_suffix(hash.as_str())?.strip_suffix('-')?;
+        Some(name).filter(|name| !name.is_empty())
+    };
+    if let Some(name) = less_hash("rollouts-pod-template-hash") {
+        return Top { kind: "Rollout", name, inferred: false };
+    }
+    match less_hash("pod-template-hash") {
+        Some(name) => Top { kind: "Deployment", name, inferred: false },
+        None => stands,
+    }
+}
+
+/// Whether a CronJob's controller may have written these digits: minutes (8) or seconds (10) since 1970, within a day of
+/// the pod's creation. Other numbers are the user's own.
+fn scheduled_near(digits: &str, pod: &Pod) -> bool {
+    let unit: Time = match digits.len() {
+        8 => 60,
+        10 => 1,
+        _ => return false,
+    };
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
+    let (Ok(count), Some(created)) = (digits.parse::<Time>(), pod.meta.created) else {
+        return false;
+    };
+    let away = (count * unit).abs_diff(created.div_euclid(SECOND));
+    away <= 24 * 60 * 60
+}
+
+/// A static pod's name is its manifest's with the node's behind it: the same manifest on every node is one workload.
+fn static_name<'a>(pod: &'a Pod, node: &str) -> &'a str {
+    let name = &pod.meta.name;
+    let less_node = name.strip_suffix(node).and_then(|rest| rest.strip_suffix('-'));
+    less_node.filter(|rest| !rest.is_empty()).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests_support::*;
+    use super::*;
+
+    /// `lines`: the pods' workloads.
+    #[track_caller]
+    fn check(pods: Vec<Pod>, controllers: Vec<Controller>, expected: &[&str]) {
+        let names: Vec<String> = pods.iter().map(|pod| pod.meta.name.clone()).collect();
+        let cluster = cluster(Snapshot { pods, controllers, ..Snapshot::default() });
+        let owners: Vec<String> = names.iter().map(|name| cluster.owner_of(name)).collect();
+        assert_eq!(owners, expected);
+    }
+
+    fn with_owner(mut controller: Controller, kind: &str, name: &str) -> Controller {
+        controller.meta.owner = owner(&controller.meta.namespace, kind, name);
+        controller
+    }
+
+    fn rs(name: &str) -> Controller {
+        controller("ReplicaSet", "shop", name, "app=web")
+    }
+
+    fn of(kind: &str, name: &str) -> Pod {
+        owned(pod("shop", "p", "10.0.0.1"), kind, name, "")
+    }
+
+    #[test]
+    fn the_chain_goes_from_replicaset_and_job_to_their_owners() {
+        let cases = [
+            (
+                of("ReplicaSet", "web-6f"),
+                with_owner(rs("web-6f"), "Deployment", "web"),
+                "Deployment/web",
+            ),
+            (of("ReplicaSet", "web-6f"), with_owner(rs("web-6f"), "Rollout", "web"), "Rollout/web"),
+            (of("ReplicaSet", "web-6f"), rs("web-6f"), "ReplicaSet/web-6f"),
+            (
+                of("Job", "dump-x"),
+                with_owner(controller("Job", "shop", "dump-x", ""), "CronJob", "dump"),
+                "CronJob/dump",
+            ),
+            (of("Job", "dump-x"), controller("Job", "shop", "dump-x", ""), "Job/dump-x"),
+            (of("StatefulSet", "db"), rs("other"), "StatefulSet/db"),
+            (of("Kafka", "events"), rs("other"), "Kafka/events"),
+        ];
+        for (pod, controller, expected) in cases {
+            check(vec![pod], vec![controller], &[&format!("shop/{expected}")]);
+        }
+    }
+
+    #[test]
+    fn a_statefulset_that_an_operator_owns_is_the_workload() {
+        let db = with_owner(controller("StatefulSet", "shop", "db", ""), "PostgresCluster", "db");
+        check(vec![of("StatefulSet", "db")], vec![db], &["shop/StatefulSet/db"]);
+    }
+
+    #[test]
+    fn an_owner_is_found_by_uid_and_by_name_only_where_a_uid_is_missing() {
+        let replicaset = with_owner(rs("web-6f"), "Deployment", "web");
+        let mut elsewhere = of("ReplicaSet", "web-6f");
+        elsewhere.meta.owner.as_mut().unwrap().uid = "another".into();
+        check(vec![elsewhere.clone()], vec![replicaset.clone()], &["shop/ReplicaSet/web-6f"]);
+        elsewhere.meta.owner.as_mut().unwrap().uid = String::new();
+        check(vec![elsewhere], vec![replicaset.clone()], &["shop/Deployment/web"]);
+        let mut by_hand = replicaset.clone();
+        by_hand.meta.uid = String::new();
+        check(vec![of("ReplicaSet", "web-6f")], vec![by_hand.clone()], &["shop/Deployment/web"]);
+        // Of two, the one with the uid.
+        let other = with_owner(rs("web-6f"), "Deployment", "wrong");
+        let other = Controller { meta: Meta { uid: String::new(), ..other.meta }, ..other };
+        let both = vec![other, replicaset];
+        check(vec![of("ReplicaSet", "web-6f")], both, &["shop/Deployment/web"]);
+    }
+
+    #[test]
+    fn no_reference_reaches_into_another_namespace() {
+        let theirs =
+            with_owner(controller("ReplicaSet", "bank", "web-6f", ""), "Deployment", "web");
+        let mut forged = of("ReplicaSet", "web-6f");
+        forged.meta.owner = owner("bank", "ReplicaSet", "web-6f");
+        check(vec![forged], vec![theirs], &["shop/ReplicaSet/web-6f"]);
+    }
+
+    #[test]
+    fn an_absent_replicaset_named_with_the_pods_hash_stands_for_its_deployment_or_rollout() {
+        for (owner, labels, expected) in [
+            ("web-6f7d", "pod-template-hash=6f7d", "Deployment/web"),
+            ("web-6f7d", "rollouts-pod-template-hash=6f7d", "Rollout/web"),
+            ("web-6f7d", "pod-template-hash=7777", "ReplicaSet/web-6f7d"),
+            ("web-6f7d", "app=web", "ReplicaSet/web-6f7d"),
+            ("web6f7d", "pod-template-hash=6f7d", "ReplicaSet/web6f7d"),
+            ("-6f7d", "pod-template-hash=6f7d", "ReplicaSet/-6f7d"),
+            ("web-", "pod-template-hash=", "ReplicaSet/web-"),
+        ] {
+            let pod = owned(pod("shop", "p", "10.0.0.1"), "ReplicaSet", owner, labels);
+            let cluster = cluster(Snapshot { pods: vec![pod], ..Snapshot::default() });
+            assert_eq!(cluster.owner_of("p"), format!("shop/{expected}"), "{owner} {labels}");
+            assert!(!cluster.workloads.list[0].inferred);
+        }
+    }
+
+    #[test]
+    fn an_absent_job_named_for_its_minute_stands_for_its_cronjob_and_is_marked() {
+        let seconds = at("10:00:00") / SECOND;
+        let minute = |offset: Time| format!("dump-{}", seconds / 60 + offset);
+        for (job, expected) in [
+            (minute(0), "CronJob/dump".to_string()),
+            (minute(-24 * 60), "CronJob/dump".to_string()),
+            (minute(24 * 60), "CronJob/dump".to_string()),
+            (minute(-24 * 60 - 1), format!("Job/{}", minute(-24 * 60 - 1))),
+            (format!("dump-{}", seconds - 7), "CronJob/dump".to_string()),
+            ("dump-12345678".to_string(), "Job/dump-12345678".to_string()),
+            ("dump-7".to_string(), "Job/dump-7".to_string()),
+            ("-29585400".to_string(), "Job/-29585400".to_string()),
+            ("dump-+9585400".to_string(), "Job/dump-+9585400".to_string()),
+        ] {
+            let mut pod = of("Job", &job);
+            pod.meta.created = Some(at("10:00:00"));
+            let made = cluster(Snapshot { pods: vec![pod.clone()], ..Snapshot::default() });
+            assert_eq!(made.owner_of("p"), format!("shop/{expected}"));
+            assert_eq!(made.workloads.list[0].inferred, expected.starts_with("CronJob"));
+            pod.meta.created = None;
+            let made = cluster(Snapshot { pods: vec![pod], ..Snapshot::default() });
+            assert_eq!(made.owner_of("p"), format!("shop/Job/{job}"), "nothing to hold it against");
+        }
+    }
+
+    #[test]
+    fn a_job_that_is_there_without_an_owner_is_no_cronjobs() {
+        let job = format!("dump-{}", at("10:00:00") / SECOND / 60);
+        let mut pod = of("Job", &job);
+        pod.meta.created = Some(at("10:00:00"));
+        let there = controller("Job", "shop", &job, "");
+        check(vec![pod], vec![there], &[&format!("shop/Job/{job}")]);
+    }
+
+    #[test]
+    fn a_static_pod_is_its_name_less_its_node_and_a_bare_pod_itself() {
+        let on = |name: &str, node: &str| owned(pod("kube-system", name, ""), "Node", node, "");
+        let pods = vec![
+            on("kube-proxy-n1", "n1"),
+            on("kube-proxy-n2", "n2"),
+            on("odd", "n1"),
+            pod("shop", "shell", "10.0.0.9"),
+        ];
+        check(
+            pods,
+            vec![],
+            &[
+                "kube-system/Pod/kube-proxy",
+                "kube-system/Pod/kube-proxy",
+                "kube-system/Pod/odd",
+                "shop/Pod/shell",
+            ],
+        );
+    }
+
+    #[test]
+    fn workloads_without_pods_are_listed_but_no_replicaset_or_job_that_has_an_owner() {
+        let controllers = vec![
+            controller("Deployment", "shop", "idle", ""),
+            controller("CronJob", "shop", "yearly", ""),
+            with_owner(rs("idle-1"), "Deployment", "idle"),
+            with_owner(controller("Job", "shop", "yearly-1", ""), "CronJob", "yearly"),
+            controller("Job", "shop", "once", ""),
+        ];
+        let cluster = cluster(Snapshot { controllers, ..Snapshot::default() });
+        let words: Vec<String> = cluster.workloads.iter().map(|(id, _)| cluster.word(id)).collect();
+        assert_eq!(words, ["shop/CronJob/yearly", "shop/Deployment/idle", "shop/Job/once"]);
+        assert!(cluster.workloads.list.iter().all(|w| w.controller.is_some()));
+    }
+
+    #[test]
+    fn two_objects_of_one_name_are_one_workload_with_the_newer_controller() {
+        let made = |uid: &str, clock: &str| {
+            let mut c = controller("Deployment", "shop", "web", "");
+            (c.meta.uid, c.meta.created) = (uid.into(), Some(at(clock)));
+            c
+        };
+        let controllers = vec![made("new", "11:00:00"), made("old", "10:00:00")];
+        let cluster = cluster(Snapshot { controllers, ..Snapshot::default() });
+        assert_eq!(cluster.workloads.list.len(), 1);
+        let index = cluster.workloads.list[0].controller.unwrap();
+        assert_eq!(cluster.snapshot.controllers[index].meta.uid, "new");
+    }
+
+    #[test]
+    fn owners_in_a_circle_survive() {
+        let controllers = vec![
+            with_owner(rs("a"), "ReplicaSet", "b"),
+            with_owner(rs("b"), "ReplicaSet", "a"),
+            with_owner(rs("self"), "ReplicaSet", "self"),
+        ];
+        let pods =
+            vec![of("ReplicaSet", "a"), owned(pod("shop", "q", ""), "ReplicaSet", "self", "")];
+        check(pods, controllers, &["shop/ReplicaSet/a", "shop/ReplicaSet/self"]);
     }
 }

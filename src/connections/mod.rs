@@ -1,11 +1,24 @@
 //! Tally × Cluster → [`Report`]: sorted, owned, serialisable, the one value that every output reads.
 //! Pure. It never guesses: what cannot be named is Unknown or Ambiguous, and says so.
+//!
+//! [`clients`] says who asked, [`servers`] what was asked for, [`search_path`] which failures are only a resolver
+//! trying suffixes, [`group`] and [`rows`] make rows of it all, [`filter`] chooses among them.
+
+mod clients;
+pub mod filter;
+mod group;
+mod rows;
+mod search_path;
+mod servers;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 
 use crate::cluster::Cluster;
 use crate::cluster::backends::Port;
 use crate::cluster::workloads::WorkloadId;
+use crate::coverage::Coverage;
 use crate::log::Place;
 use crate::log::tally::Tally;
 use crate::time::Time;
@@ -24,11 +37,15 @@ pub enum GroupBy {
 
 /// What decides what is a connection, beside the tally and the cluster.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct Options<'a> {
     /// One row per …
     pub group_by: GroupBy,
-    /// `--min-queries`: fewer lookups are no connection.
+    /// `--min-queries`: fewer lookups between a client workload and a server are no connection, in every view.
     pub min_lookups: u64,
+    /// `--exclude-namespace`: the clients of these are no evidence, as if they had not asked.
+    pub exclude_namespaces: &'a [String],
+    /// Only the rows that the filters choose. They are chosen by workload, then grouped; totals do not change.
+    pub choice: Option<&'a filter::Choice>,
 }
 
 /// The join's result.
@@ -40,6 +57,8 @@ pub struct Report {
     pub failed_lookups: Vec<FailedLookup>,
     /// Totals of the join, for coverage.
     pub totals: Totals,
+    /// What was read and what was not. The join leaves it empty: [`crate::coverage::cover`] makes it.
+    pub coverage: Coverage,
 }
 
 /// Totals of the join: records, each counted once.
@@ -47,22 +66,29 @@ pub struct Report {
 pub struct Totals {
     /// Records that were answered, failed, unknown.
     pub records: [u64; 3],
-    /// Records that make no connection because of their type or form (PTR, probes, other in-zone, root).
+    /// Answered records that make no connection because of their type or form (PTR, probes, other in-zone, root).
     pub not_connections: u64,
-    /// Answered records of connections.
+    /// Answered records of connections: what is neither in `not_connections` nor left out by `--min-queries` or
+    /// `--exclude-namespace`.
     pub connected: u64,
-    /// Of these, those whose client is one workload.
+    /// Of these, those whose client is one workload, and whose address nobody else held.
     pub client_resolved: u64,
     /// Of these, those whose server is a Service in the snapshot, a pod that is known, or External.
     pub server_resolved: u64,
-    /// Client addresses seen, and of these those that occur in the snapshot.
+    /// Client addresses seen (loopback aside), and of these those that occur in the snapshot.
     pub addresses: u64,
     /// See `addresses`.
     pub addresses_known: u64,
     /// Other cluster domains for which `kubernetes.default.svc.X` was answered.
     pub other_domains: Vec<String>,
-    /// Lookups by DNS caches and nodes: those that hide the pods behind them.
+    /// Records by DNS caches: those that hide the pods behind them.
     pub cache_queries: u64,
+    /// Records by nodes, or by what stands for one: hostNetwork pods, and pods whose address was translated.
+    pub node_queries: u64,
+    /// Records by clients that are Ambiguous.
+    pub ambiguous_queries: u64,
+    /// Clients that lost names to the bound, as they are shown; sorted.
+    pub lost_clients: Vec<String>,
 }
 
 /// A client asked for a server, and was answered.
@@ -196,10 +222,28 @@ pub struct FailedLookup {
     pub rcode: &'static str,
     /// Failed records, all attempts together.
     pub queries: u64,
+    /// The client lost names to the bound: there were at least this many.
+    pub lower_bound: bool,
 }
 
-/// Joins a tally with a cluster.
-pub fn join(tally: &Tally, cluster: &Cluster, options: Options) -> Report {
-    let _ = (tally, cluster, options);
-    todo!()
+/// Joins a tally with a cluster. Connections are found, and filters hold, by client workload; a view regroups what
+/// is left, so that no view shows what another lacks.
+pub fn join(tally: &Tally, cluster: &Cluster, options: Options<'_>) -> Report {
+    let askers = clients::askers(tally, cluster, options.exclude_namespaces);
+    let all = group::Evidence { tally, cluster, askers: &askers, left_out: None };
+    let mut base = all.group(GroupBy::Workload);
+    let mut totals = askers.totals(tally, cluster);
+    base.drop_below(options.min_lookups);
+    base.add_to(&mut totals);
+    if let Some(choice) = options.choice {
+        base.choose(choice);
+    }
+    let rows = if options.group_by == GroupBy::Workload {
+        base
+    } else {
+        let left_out = base.left_out(tally.rows.len());
+        group::Evidence { left_out: Some(&left_out), ..all }.group(options.group_by)
+    };
+    let (connections, failed_lookups) = rows.finish();
+    Report { connections, failed_lookups, totals, coverage: Coverage::default() }
 }

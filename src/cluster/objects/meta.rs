@@ -1,0 +1,207 @@
+//! Metadata, and the small values that all kinds share: times, labels, addresses. `null` is the same as absence
+//! everywhere; a key that stands twice, or a value of the wrong type, is the object's end.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+use super::Shell;
+use crate::cluster::model::{Labels, Meta, Owner};
+use crate::time::{self, Time};
+
+/// An object's metadata. Without a name it is no object.
+pub(super) fn read(shell: &Shell<'_>) -> Result<Meta, String> {
+    let raw: RawMeta = field(shell, "metadata")?;
+    let name = raw.name.unwrap_or_default();
+    if name.is_empty() {
+        return Err("it has no name".to_owned());
+    }
+    let controls = |owner: &RawOwner| owner.controller == Some(true);
+    let owner = raw.owner_references.unwrap_or_default().into_iter().find(controls);
+    Ok(Meta {
+        namespace: raw.namespace.unwrap_or_default(),
+        name,
+        uid: raw.uid.unwrap_or_default(),
+        labels: raw.labels.unwrap_or_default().0,
+        annotations: raw.annotations.unwrap_or_default().0,
+        created: moment(raw.creation_timestamp),
+        deleted: moment(raw.deletion_timestamp),
+        owner: owner.map(|owner| Owner {
+            kind: owner.kind.unwrap_or_default(),
+            name: owner.name.unwrap_or_default(),
+            uid: owner.uid.unwrap_or_default(),
+        }),
+    })
+}
+
+/// `namespace/name` for a message, of an object that need not be whole.
+pub(super) fn who(shell: &Shell<'_>) -> String {
+    match field::<Who>(shell, "metadata") {
+        Ok(Who { namespace: Some(namespace), name: Some(name) }) => format!("{namespace}/{name}"),
+        Ok(Who { name: Some(name), .. }) => name,
+        _ => "without a name".to_owned(),
+    }
+}
+
+/// A field of the object's top level; absent or `null` is its default.
+pub(super) fn field<'a, T>(shell: &Shell<'a>, name: &str) -> Result<T, String>
+where
+    T: Deserialize<'a> + Default,
+{
+    let Some(text) = shell.get(name) else { return Ok(T::default()) };
+    match serde_json::from_str::<Option<T>>(text) {
+        Ok(value) => Ok(value.unwrap_or_default()),
+        Err(error) => Err(format!("{name}: {}", masked(&error))),
+    }
+}
+
+/// What serde_json says, less the position in the fragment, and less the value: it may be a secret in the wrong place.
+pub(crate) fn masked(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = text.strip_suffix(place.as_str()).unwrap_or(&text);
+    match text.rsplit_once(", expected ") {
+        Some((seen, expected)) => {
+            let end = seen.find(['`', '"']).unwrap_or(seen.len());
+            let seen = seen.get(..end).unwrap_or_default().trim_end();
+            format!("{seen}, expected {expected}")
+        }
+        None => text.to_owned(),
+    }
+}
+
+/// Reads an address. What is none is noted, with the field that it stands in, and dropped; an empty one only dropped.
+pub(super) fn address(text: &str, field: &str, notes: &mut Vec<String>) -> Option<IpAddr> {
+    if text.is_empty() {
+        return None;
+    }
+    let address: Option<IpAddr> = text.parse().ok();
+    if address.is_none() {
+        notes.push(format!("{field}: invalid address, ignored"));
+    }
+    address.map(|address| address.to_canonical())
+}
+
+/// A time, if it is set.
+pub(super) fn moment(when: Option<When>) -> Option<Time> {
+    when.and_then(|when| when.0)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawMeta {
+    namespace: Option<String>,
+    name: Option<String>,
+    uid: Option<String>,
+    labels: Option<RawLabels>,
+    annotations: Option<KeptAnnotations>,
+    creation_timestamp: Option<When>,
+    deletion_timestamp: Option<When>,
+    owner_references: Option<Vec<RawOwner>>,
+}
+
+#[derive(Deserialize)]
+struct RawOwner {
+    kind: Option<String>,
+    name: Option<String>,
+    uid: Option<String>,
+    controller: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+struct Who {
+    namespace: Option<String>,
+    name: Option<String>,
+}
+
+/// An RFC 3339 time. The zero of Go's clock, which no time of ours can be, is no time.
+#[derive(Clone, Copy)]
+pub(super) struct When(Option<Time>);
+
+impl<'de> Deserialize<'de> for When {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<When, D::Error> {
+        deserializer.deserialize_str(WhenVisitor)
+    }
+}
+
+struct WhenVisitor;
+
+impl Visitor<'_> for WhenVisitor {
+    type Value = When;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time such as 2026-03-14T23:59:55Z")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<When, E> {
+        if text.starts_with("0001-01-01T00:00:00") {
+            return Ok(When(None));
+        }
+        match time::parse(text) {
+            Some(time) => Ok(When(Some(time))),
+            None => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+        }
+    }
+}
+
+/// Labels or a selector: texts, each key once. A number is none: `kubectl` refuses it too.
+#[derive(Default)]
+pub(super) struct RawLabels(pub(super) Labels);
+
+impl<'de> Deserialize<'de> for RawLabels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RawLabels, D::Error> {
+        deserializer.deserialize_map(LabelsVisitor { keep: |_| true }).map(RawLabels)
+    }
+}
+
+/// Those annotations that SEMANTICS 10 lists.
+#[derive(Default)]
+struct KeptAnnotations(Labels);
+
+/// A node's tunnel addresses, beside Calico's, which are all in one domain.
+const FLANNEL: [&str; 3] = [
+    "flannel.alpha.coreos.com/public-ip",
+    "flannel.alpha.coreos.com/public-ip-overwrite",
+    "flannel.alpha.coreos.com/public-ipv6",
+];
+
+fn is_kept(annotation: &str) -> bool {
+    let calico = annotation.strip_prefix("projectcalico.org/");
+    let tunnel = |key: &str| key.ends_with("TunnelAddr") || key.ends_with("WireguardInterfaceAddr");
+    annotation.starts_with("prometheus.io/")
+        || annotation.starts_with("sidecar.istio.io/")
+        || calico.is_some_and(tunnel)
+        || FLANNEL.contains(&annotation)
+}
+
+impl<'de> Deserialize<'de> for KeptAnnotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<KeptAnnotations, D::Error> {
+        deserializer.deserialize_map(LabelsVisitor { keep: is_kept }).map(KeptAnnotations)
+    }
+}
+
+struct LabelsVisitor {
+    keep: fn(&str) -> bool,
+}
+
+impl<'de> Visitor<'de> for LabelsVisitor {
+    type Value = Labels;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+        let mut labels = Labels::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if !(self.keep)(&key) {
+                map.next_value::<IgnoredAny>()?;
+            } else if labels.insert(key, map.next_value()?).is_some() {
+                return Err(A::Error::custom("a key stands there twice"));
+            }
+        }
+        Ok(labels)
+    }
+}

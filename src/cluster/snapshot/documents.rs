@@ -1,0 +1,163 @@
+//! A file's text → the objects in it, whatever they are packed in: lists, lists of lists, one after the other, JSON
+//! lines, YAML. Reads them in parallel, in order.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::error::Category;
+
+use super::yaml;
+use crate::cluster::objects::{self, Item, Read, Shell, masked};
+
+/// Why a file is not read: a lower-case fragment that follows its path.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It holds no Kubernetes objects. The walk of a directory passes it by.
+    Foreign(String),
+    /// It holds some, and cannot be read: nothing is claimed from a part of it.
+    Broken(String),
+}
+
+/// All objects of a text.
+pub(super) fn read(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let result = match text.trim_start().chars().next() {
+        None => Err(Fault::Foreign("is empty: did `kubectl get` fail?".to_owned())),
+        Some('{' | '[') => json(text, dns_namespaces),
+        Some(_) => yaml::read(text, dns_namespaces),
+    };
+    result.map_err(|fault| match fault {
+        // Every Kubernetes object bears this word.
+        Fault::Broken(why) if !holds(text, "apiVersion") => Fault::Foreign(guess(text, why)),
+        Fault::Foreign(why) => Fault::Foreign(guess(text, why)),
+        broken @ Fault::Broken(_) => broken,
+    })
+}
+
+/// The objects of a JSON text, found but not read.
+pub(super) fn items(text: &str) -> Result<Vec<Item<'_>>, Fault> {
+    let mut items = Vec::new();
+    for shell in objects::documents(text) {
+        flatten(shell.map_err(|error| fault(&error))?, ("", ""), true, &mut items)?;
+    }
+    Ok(items)
+}
+
+/// Reads one object.
+pub(super) fn object(item: &Item<'_>, dns_namespaces: &[String]) -> Result<Read, Fault> {
+    if objects::is_known(item.kind) && item.shell.is_too_deep() {
+        return Err(Fault::Broken(format!("a {} {TOO_DEEP}", item.kind)));
+    }
+    Ok(objects::read(item, dns_namespaces))
+}
+
+/// `f` of each, in order, on as many threads as there are cores. Not on rayon's: its threads may be waiting for this
+/// very snapshot, with logs in their hands.
+pub(super) fn parallel<T: Sync, R: Send>(all: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    const PIECE: usize = 128;
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            match all.chunks(PIECE).nth(at) {
+                Some(piece) => done.push((at, piece.iter().map(&f).collect::<Vec<_>>())),
+                None => return done,
+            }
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let others = cores.min(all.len().div_ceil(PIECE)).saturating_sub(1);
+    let mut done = thread::scope(|scope| {
+        // Where no thread can be had, this one does it all.
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let threads: Vec<_> = (0..others).map_while(spawn).collect();
+        let mut done = work();
+        for thread in threads {
+            match thread.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().flat_map(|(_, piece)| piece).collect()
+}
+
+const TOO_DEEP: &str = "is nested deeper than any Kubernetes object: it is refused";
+
+fn json(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
+    parallel(&items(text)?, |item| object(item, dns_namespaces)).into_iter().collect()
+}
+
+/// A list's objects, one by one. Those of a `PodList` need not say that they are pods: `listed` is the kind and version
+/// that the list gives them. `is_alone`: nothing but the object itself says that this is Kubernetes.
+fn flatten<'a>(
+    mut shell: Shell<'a>,
+    listed: (&'a str, &'a str),
+    is_alone: bool,
+    items: &mut Vec<Item<'a>>,
+) -> Result<(), Fault> {
+    let (kind, api) = match shell.word("kind") {
+        Some(kind) => (kind, shell.word("apiVersion").unwrap_or_default()),
+        None => listed,
+    };
+    let list_of = kind.strip_suffix("List").filter(|_| !shell.is_array);
+    if let Some(all) = shell.items.take_if(|_| shell.is_array || list_of.is_some()) {
+        let listed = (list_of.unwrap_or_default(), api);
+        return all
+            .into_iter()
+            .try_for_each(|item| flatten(item, listed, shell.is_array, items));
+    }
+    if is_alone {
+        let foreign = match (kind, api) {
+            ("Config", "v1") => "is a kubeconfig, and no snapshot",
+            ("Status", "v1") => "is an error of the API server, and no snapshot",
+            ("", _) => "is JSON or YAML, but no Kubernetes object: it has no `kind`",
+            (kind, "") if !objects::is_known(kind) => {
+                "is JSON or YAML, but no Kubernetes object: it has no `apiVersion`"
+            }
+            _ => "",
+        };
+        if !foreign.is_empty() {
+            return Err(Fault::Foreign(foreign.to_owned()));
+        }
+    }
+    items.push(Item { kind, api, shell });
+    Ok(())
+}
+
+fn fault(error: &serde_json::Error) -> Fault {
+    let place = format!("line {} column {}", error.line(), error.column());
+    let what = masked(error);
+    Fault::Broken(match error.classify() {
+        Category::Eof => format!("ends in the middle of a value at {place}: is the file cut?"),
+        _ if what.contains("recursion limit") => format!("at {place} {TOO_DEEP}"),
+        Category::Syntax | Category::Io => format!("is no JSON at {place}: {what}"),
+        Category::Data => format!("holds no Kubernetes object at {place}: {what}"),
+    })
+}
+
+/// What a file is that somebody took for a snapshot; `else_` if it is nothing that is often taken for one.
+fn guess(text: &str, else_: String) -> String {
+    let end = text.floor_char_boundary(16 << 10);
+    let head = text.get(..end).unwrap_or_default();
+    let begins = |words: &[&str]| words.iter().any(|word| head.starts_with(word));
+    let what = if head.contains(" IN ") && (head.contains(" udp ") || head.contains(" tcp ")) {
+        "is a CoreDNS log: give it as an input, not with --snapshot"
+    } else if begins(&["NAME ", "NAMESPACE "]) {
+        "is kubectl's table: add `-o json`"
+    } else if begins(&["Error from server", "error: ", "The connection to", "Unable to connect"]) {
+        "is kubectl's error message, and no snapshot"
+    } else if begins(&["No resources found"]) {
+        "says that kubectl found nothing"
+    } else {
+        return else_;
+    };
+    what.to_owned()
+}
+
+pub(super) fn holds(text: &str, word: &str) -> bool {
+    memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some()
+}

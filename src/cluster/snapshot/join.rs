@@ -1,0 +1,78 @@
+//! Several snapshots → one: of two states of an object the later snapshot's counts. Pods join by uid, and all that ever
+//! were are kept. Of other objects only one can bear a name at a time: a later one replaces it, whatever its uid.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Take;
+use crate::cluster::model::{EndpointSlice, Meta, Snapshot};
+use crate::cluster::objects::Object;
+
+/// Joins them; the order in which they were given does not matter.
+pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapshot {
+    takes.sort_by(|a, b| {
+        (a.moment.time, a.moment.path.as_str()).cmp(&(b.moment.time, b.moment.path.as_str()))
+    });
+    let mut all = Snapshot { given: !takes.is_empty(), dns_namespaces, ..Snapshot::default() };
+    let mut legacy = Vec::new();
+    for take in takes {
+        all.moments.push(take.moment);
+        all.broken.extend(take.broken);
+        all.ignored.extend(take.ignored);
+        for (kind, count) in take.skipped {
+            *all.skipped.entry(kind).or_default() += count;
+        }
+        for object in take.objects {
+            match object {
+                Object::Pod(pod, _) => all.pods.push(*pod),
+                Object::Controller(controller) => all.controllers.push(controller),
+                Object::Service(service) => all.services.push(service),
+                Object::Slice(slice) => all.slices.push(slice),
+                Object::Endpoints(slices) => legacy.push(slices),
+                Object::Namespace(namespace) => all.namespaces.push(namespace),
+                Object::Node(node) => all.nodes.push(node),
+                Object::Policy(policy) => all.policies.push(policy),
+                Object::Corefile(corefile) => all.corefiles.push(corefile),
+                Object::Capture(_) | Object::Nothing | Object::Skipped(_) => {}
+            }
+        }
+    }
+    latest(&mut all.pods, |pod| match pod.meta.uid.is_empty() {
+        true => (named(&pod.meta), String::new()),
+        false => (Name::default(), pod.meta.uid.clone()),
+    });
+    all.pods.sort_by_cached_key(|pod| (named(&pod.meta), pod.meta.uid.clone()));
+    let kind_and_name = |namespace: &str, kind: &str, name: &str| {
+        (namespace.to_owned(), kind.to_owned(), name.to_owned())
+    };
+    latest(&mut all.controllers, |c| kind_and_name(&c.meta.namespace, &c.kind, &c.meta.name));
+    latest(&mut all.services, |service| named(&service.meta));
+    latest(&mut all.slices, |slice| named(&slice.meta));
+    latest(&mut all.namespaces, named);
+    latest(&mut all.nodes, |node| named(&node.meta));
+    latest(&mut all.policies, |policy| named(&policy.meta));
+    latest(&mut all.corefiles, |file| (file.namespace.clone(), file.name.clone()));
+    add_legacy(&mut all.slices, legacy);
+    all
+}
+
+type Name = (String, String);
+
+fn named(meta: &Meta) -> Name {
+    (meta.namespace.clone(), meta.name.clone())
+}
+
+/// Keeps the last of each key, sorted by key.
+fn latest<T, K: Ord>(all: &mut Vec<T>, key: impl Fn(&T) -> K) {
+    let keyed: BTreeMap<K, T> = all.drain(..).map(|object| (key(&object), object)).collect();
+    all.extend(keyed.into_values());
+}
+
+/// Endpoints count where no EndpointSlice of that Service does: they say less, and only of the first 1,000 addresses.
+fn add_legacy(slices: &mut Vec<EndpointSlice>, mut legacy: Vec<Vec<EndpointSlice>>) {
+    legacy.retain(|subsets| !subsets.is_empty());
+    latest(&mut legacy, |subsets| subsets.first().map(|slice| named(&slice.meta)));
+    let service = |slice: &EndpointSlice| (slice.meta.namespace.clone(), slice.service.clone());
+    let known: BTreeSet<Name> = slices.iter().map(service).collect();
+    slices.extend(legacy.into_iter().flatten().filter(|slice| !known.contains(&service(slice))));
+    slices.sort_by_cached_key(|slice| named(&slice.meta));
+}

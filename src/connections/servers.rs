@@ -1,0 +1,323 @@
+//! Names → what was asked for (SEMANTICS 3). Each distinct name is read once for each namespace it is asked from.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use super::clients::Interner;
+use super::{GroupBy, Server, ServerKind, Status};
+use crate::cluster::Cluster;
+use crate::cluster::addresses::Holder;
+use crate::cluster::backends::{PodPort, Port};
+use crate::cluster::model::{Container, Labels};
+use crate::cluster::names::Meaning;
+use crate::cluster::workloads::WorkloadId;
+use crate::time::Time;
+
+/// A server, whatever the view.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Asked {
+    Service {
+        namespace: String,
+        name: String,
+        index: Option<usize>,
+    },
+    Pod {
+        index: usize,
+        shared: bool,
+    },
+    /// A `pod.Z` name of an address that no one pod is known to have held.
+    Address {
+        address: IpAddr,
+        namespace: String,
+        workload: Option<WorkloadId>,
+    },
+    External(String),
+}
+
+/// What one name is, asked from one namespace.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    /// Index in [`Servers::asked`]; an SRV name's port and protocol; whether the name is an endpoint's.
+    Server { id: u32, port: Option<(String, String)>, widened: bool },
+    /// Who held the address depends on when.
+    Pod { address: IpAddr, namespace: String },
+    /// No connection.
+    Nothing,
+}
+
+/// All servers asked for.
+pub(super) struct Servers<'a> {
+    cluster: &'a Cluster,
+    asked: Interner<Asked>,
+    targets: HashMap<(&'a str, Option<&'a str>), Target>,
+}
+
+/// A server as a view shows it, before its connections say which of its ports were meant.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) server: Server,
+    pub(super) status: Vec<Status>,
+}
+
+impl<'a> Servers<'a> {
+    pub(super) fn new(cluster: &'a Cluster) -> Servers<'a> {
+        Servers { cluster, asked: Interner::new(), targets: HashMap::new() }
+    }
+
+    /// What a name is for a client of this namespace.
+    pub(super) fn target(&mut self, name: &'a str, namespace: Option<&'a str>) -> Target {
+        if let Some(target) = self.targets.get(&(name, namespace)) {
+            return target.clone();
+        }
+        let target = match self.cluster.meaning(name, namespace) {
+            Meaning::Service { namespace, service, index, port, widened } => {
+                let id = self.asked.id(Asked::Service { namespace, name: service, index });
+                Target::Server { id, port, widened }
+            }
+            Meaning::External(name) => Target::Server {
+                id: self.asked.id(Asked::External(name)),
+                port: None,
+                widened: false,
+            },
+            Meaning::Pod { address, namespace } => Target::Pod { address, namespace },
+            Meaning::Nothing => Target::Nothing,
+        };
+        self.targets.insert((name, namespace), target.clone());
+        target
+    }
+
+    /// The server behind a `pod.Z` name at that time.
+    pub(super) fn pod(
+        &mut self,
+        address: IpAddr,
+        namespace: &str,
+        seen: Option<(Time, Time)>,
+    ) -> u32 {
+        let nobody = |workload| Asked::Address { address, namespace: namespace.into(), workload };
+        self.asked.id(match self.cluster.addresses.holder(address, seen) {
+            Holder::Workload { workload, pods, shared } => match pods.as_slice() {
+                [index] => Asked::Pod { index: *index, shared },
+                _ => nobody(Some(workload)),
+            },
+            _ => nobody(None),
+        })
+    }
+
+    /// Whether the snapshot has it.
+    pub(super) fn is_known(&self, id: u32) -> bool {
+        match self.asked.list.get(id as usize) {
+            Some(Asked::Service { index, .. }) => index.is_some(),
+            Some(Asked::Pod { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// A Service's namespace.
+    pub(super) fn namespace(&self, id: u32) -> Option<&str> {
+        match self.asked.list.get(id as usize) {
+            Some(Asked::Service { namespace, .. }) => Some(namespace),
+            _ => None,
+        }
+    }
+
+    /// Every server as this view shows it, and its place in the view's order: what is shown as one has one place.
+    pub(super) fn shown(&self, group_by: GroupBy) -> (Vec<Shown>, Vec<usize>) {
+        let inferred = Inferred::new(self.cluster);
+        let all: Vec<Shown> = (self.asked.list.iter())
+            .map(|asked| self.show(asked, &inferred))
+            .map(|shown| if group_by == GroupBy::Namespace { by_namespace(shown) } else { shown })
+            .collect();
+        let mut keys: Vec<_> = all.iter().map(|shown| shown.server.key()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let places =
+            all.iter().map(|shown| keys.partition_point(|key| *key < shown.server.key())).collect();
+        (all, places)
+    }
+
+    fn show(&self, asked: &Asked, inferred: &Inferred<'_>) -> Shown {
+        let blank = |kind, namespace: &str, name: &str| Server {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+            ports: Vec::new(),
+            workloads: Vec::new(),
+            in_snapshot: None,
+            service: None,
+        };
+        let mut status = Vec::new();
+        let server = match asked {
+            Asked::External(name) => blank(ServerKind::External, "", name),
+            Asked::Service { namespace, name, index: Some(index) } => {
+                let service = self.cluster.snapshot.services.get(*index);
+                let behind = self.cluster.backends.get(*index);
+                let ports = behind.map(|b| b.ports.clone()).unwrap_or_default();
+                let workloads =
+                    behind.iter().flat_map(|b| &b.workloads).map(|b| b.workload).collect();
+                if service.is_some_and(|service| service.kind == "ExternalName") {
+                    status.push(Status::ExternalName);
+                } else if ports.is_empty() {
+                    status.push(Status::NoPorts);
+                }
+                let server = blank(ServerKind::Service, namespace, name);
+                Server {
+                    ports,
+                    workloads,
+                    in_snapshot: Some(true),
+                    service: Some(*index),
+                    ..server
+                }
+            }
+            Asked::Service { namespace, name, index: None } => {
+                status.push(Status::NotInSnapshot);
+                let server = Server {
+                    in_snapshot: Some(false),
+                    ..blank(ServerKind::Service, namespace, name)
+                };
+                match inferred.workload(namespace, name) {
+                    None => server,
+                    Some(id) => {
+                        status.push(Status::SelectorInferred);
+                        let ports = workload_ports(id, self.cluster);
+                        if ports.is_empty() {
+                            status.push(Status::NoPorts);
+                        }
+                        Server { ports, workloads: vec![id], ..server }
+                    }
+                }
+            }
+            Asked::Pod { index, shared } => {
+                let pod = self.cluster.snapshot.pods.get(*index);
+                let (namespace, name) = pod.map_or(("", ""), |p| (&p.meta.namespace, &p.meta.name));
+                let ports = pod.map(|p| container_ports(&p.containers)).unwrap_or_default();
+                if ports.is_empty() {
+                    status.push(Status::NoPorts);
+                }
+                if *shared {
+                    status.push(Status::SharedAddress);
+                }
+                let workloads =
+                    self.cluster.workloads.of_pod.get(*index).copied().into_iter().collect();
+                let server = blank(ServerKind::Pod, namespace, name);
+                Server { ports, workloads, in_snapshot: Some(true), ..server }
+            }
+            Asked::Address { address, namespace, workload } => {
+                status.push(Status::NotInSnapshot);
+                let workloads = workload.iter().copied().collect();
+                let server = blank(ServerKind::Pod, namespace, &address.to_string());
+                Server { workloads, in_snapshot: Some(false), ..server }
+            }
+        };
+        if server.workloads.iter().any(|id| self.cluster.workloads.get(*id).inferred) {
+            status.push(Status::OwnerInferred);
+        }
+        Shown { server, status }
+    }
+}
+
+/// The part of a Service's ports that its SRV names ask for.
+pub(super) fn srv_ports(ports: &[Port], asked: &[&(String, String)]) -> Vec<Port> {
+    let is_asked = |port: &&Port| {
+        asked.iter().any(|(name, protocol)| {
+            port.name.eq_ignore_ascii_case(name)
+                && port.protocol.text().eq_ignore_ascii_case(protocol)
+        })
+    };
+    ports.iter().filter(is_asked).cloned().collect()
+}
+
+fn by_namespace(shown: Shown) -> Shown {
+    if shown.server.kind == ServerKind::External {
+        return shown;
+    }
+    let name = shown.server.namespace.clone();
+    let server = Server { kind: ServerKind::Namespace, name, service: None, ..shown.server };
+    Shown { server, ..shown }
+}
+
+impl Shown {
+    /// Both, where a view shows them as one.
+    pub(super) fn merge(&mut self, more: &Shown) {
+        fn union<T: Ord + Clone>(mine: &mut Vec<T>, more: &[T]) {
+            mine.extend_from_slice(more);
+            mine.sort();
+            mine.dedup();
+        }
+        union(&mut self.server.ports, &more.server.ports);
+        union(&mut self.server.workloads, &more.server.workloads);
+        union(&mut self.status, &more.status);
+        self.server.in_snapshot = match (self.server.in_snapshot, more.server.in_snapshot) {
+            (Some(a), Some(b)) => Some(a && b),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
+impl Server {
+    fn key(&self) -> (ServerKind, &str, &str) {
+        (self.kind, &self.namespace, &self.name)
+    }
+}
+
+/// The declared ports of containers, as ports of a server.
+fn container_ports(containers: &[Container]) -> Vec<Port> {
+    let ports = containers.iter().flat_map(|container| &container.ports);
+    let all: BTreeSet<Port> = ports
+        .map(|p| Port { port: PodPort::Number(p.port), protocol: p.protocol, name: p.name.clone() })
+        .collect();
+    all.into_iter().collect()
+}
+
+/// The declared ports of a workload: its pods', else its template's.
+fn workload_ports(id: WorkloadId, cluster: &Cluster) -> Vec<Port> {
+    let workload = cluster.workloads.get(id);
+    let pods = workload.pods.iter().filter_map(|pod| cluster.snapshot.pods.get(*pod));
+    let mut ports: BTreeSet<Port> = pods.flat_map(|pod| container_ports(&pod.containers)).collect();
+    if workload.pods.is_empty()
+        && let Some(controller) =
+            workload.controller.and_then(|at| cluster.snapshot.controllers.get(at))
+    {
+        ports.extend(container_ports(&controller.template_containers));
+    }
+    ports.into_iter().collect()
+}
+
+/// With a snapshot of pods alone: the one workload in a namespace that bears a Service's name (DESIGN 3). With any
+/// Service in the snapshot nothing is inferred: the one that is missing was then left out for a reason.
+pub(super) struct Inferred<'a> {
+    bearers: HashMap<(&'a str, &'a str), BTreeSet<WorkloadId>>,
+}
+
+impl<'a> Inferred<'a> {
+    pub(super) fn new(cluster: &'a Cluster) -> Inferred<'a> {
+        let mut bearers: HashMap<_, BTreeSet<_>> = HashMap::new();
+        if !cluster.snapshot.services.is_empty() {
+            return Inferred { bearers };
+        }
+        for (at, workload) in cluster.workloads.list.iter().enumerate() {
+            let pods = workload.pods.iter().filter_map(|pod| cluster.snapshot.pods.get(*pod));
+            let controller =
+                workload.controller.and_then(|at| cluster.snapshot.controllers.get(at));
+            let labels =
+                pods.map(|pod| &pod.meta.labels).chain(controller.map(|c| &c.template_labels));
+            let names = labels.flat_map(borne_names).chain([workload.name.as_str()]);
+            for name in names {
+                let id = WorkloadId(super::clients::index(at));
+                bearers.entry((workload.namespace.as_str(), name)).or_default().insert(id);
+            }
+        }
+        Inferred { bearers }
+    }
+
+    pub(super) fn workload(&self, namespace: &str, service: &str) -> Option<WorkloadId> {
+        let bearers = self.bearers.get(&(namespace, service))?;
+        bearers.first().copied().filter(|_| bearers.len() == 1)
+    }
+}
+
+fn borne_names(labels: &Labels) -> impl Iterator<Item = &str> {
+    let keys = ["app", "name", "app.kubernetes.io/name", "k8s-app"];
+    keys.into_iter().filter_map(|key| labels.get(key)).map(String::as_str)
+}

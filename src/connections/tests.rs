@@ -1,0 +1,1 @@
+//! What a join must not get wrong.

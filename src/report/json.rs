@@ -1,0 +1,420 @@
+//! The JSON document (DESIGN 5; the keys are a contract, append-only). Every key is always there, null if it does not
+//! apply. Text is escaped as for a terminal, so that a report can be looked at, and no two names become one.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::{Serialize, Serializer};
+
+use crate::cluster::Cluster;
+use crate::cluster::backends::{PodPort, Port};
+use crate::cluster::workloads::WorkloadId;
+use crate::connections::{self, Report};
+use crate::log::{Input, Reason};
+use crate::text;
+use crate::time::{Time, seconds};
+
+/// Writes the JSON, indented, with a newline at its end.
+pub fn write(report: &Report, cluster: &Cluster, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &document(report, cluster))?;
+    writeln!(out)
+}
+
+/// The value that JSON and YAML write.
+pub(super) fn document<'a>(report: &'a Report, cluster: &'a Cluster) -> Document<'a> {
+    Document {
+        api_version: "kico.dev/v1alpha1",
+        kind: "ConnectionReport",
+        coverage: Coverage::of(report),
+        connections: report.connections.iter().map(|c| Connection::of(c, cluster)).collect(),
+        failed_lookups: report
+            .failed_lookups
+            .iter()
+            .map(|f| FailedLookup::of(f, cluster))
+            .collect(),
+        blind_spots: None,
+        convergence: None,
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Document<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    coverage: Coverage<'a>,
+    connections: Vec<Connection<'a>>,
+    failed_lookups: Vec<FailedLookup<'a>>,
+    /// What DNS cannot show; not looked for yet.
+    blind_spots: Option<()>,
+    /// Whether the capture was long enough; not computed yet.
+    convergence: Option<()>,
+}
+
+/// Untrusted text.
+struct Text<'a>(&'a str);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&text::terminal(self.0))
+    }
+}
+
+/// Untrusted text, null if there is none.
+fn some(text: &str) -> Option<Text<'_>> {
+    (!text.is_empty()).then_some(Text(text))
+}
+
+fn texts(list: &[String]) -> Vec<Text<'_>> {
+    list.iter().map(|text| Text(text)).collect()
+}
+
+fn ends(seen: Option<(Time, Time)>) -> (Option<String>, Option<String>) {
+    seen.map(|(first, last)| (seconds(first), seconds(last))).unzip()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Connection<'a> {
+    client: Client<'a>,
+    server: Server<'a>,
+    names: Vec<Text<'a>>,
+    queries: u64,
+    lookups: u64,
+    failed: u64,
+    attempts: u64,
+    first_seen: Option<String>,
+    last_seen: Option<String>,
+    status: Vec<&'static str>,
+    evidence: Evidence<'a>,
+}
+
+impl<'a> Connection<'a> {
+    fn of(of: &'a connections::Connection, cluster: &'a Cluster) -> Connection<'a> {
+        let (first_seen, last_seen) = ends(of.seen);
+        Connection {
+            client: Client::of(&of.client, cluster),
+            server: Server::of(&of.server, cluster),
+            names: texts(&of.names),
+            queries: of.queries,
+            lookups: of.lookups,
+            failed: of.failed,
+            attempts: of.attempts,
+            first_seen,
+            last_seen,
+            status: of.status.iter().map(|status| status.word()).collect(),
+            evidence: Evidence { path: Text(&of.place.path), line: of.place.line },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Evidence<'a> {
+    path: Text<'a>,
+    line: u64,
+}
+
+#[derive(Serialize)]
+struct Client<'a> {
+    kind: Text<'a>,
+    namespace: Option<Text<'a>>,
+    name: Text<'a>,
+    ips: Vec<String>,
+    pods: Vec<Text<'a>>,
+    /// An Ambiguous client's.
+    candidates: Option<Vec<Candidate<'a>>>,
+}
+
+impl<'a> Client<'a> {
+    fn of(of: &'a connections::Client, cluster: &'a Cluster) -> Client<'a> {
+        let candidate = |id: &WorkloadId| {
+            let workload = cluster.workloads.get(*id);
+            let (kind, name) = (Text(&workload.kind), Text(&workload.name));
+            Candidate { kind, namespace: Text(&workload.namespace), name }
+        };
+        let candidates = of.candidates.iter().map(candidate).collect();
+        Client {
+            kind: Text(&of.kind),
+            namespace: some(&of.namespace),
+            name: Text(&of.name),
+            ips: of.ips.iter().map(ToString::to_string).collect(),
+            pods: texts(&of.pods),
+            candidates: (!of.candidates.is_empty()).then_some(candidates),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Candidate<'a> {
+    kind: Text<'a>,
+    namespace: Text<'a>,
+    name: Text<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Server<'a> {
+    kind: &'static str,
+    namespace: Option<Text<'a>>,
+    name: Text<'a>,
+    ports: Vec<PortView<'a>>,
+    workloads: Vec<Behind<'a>>,
+    in_snapshot: Option<bool>,
+}
+
+impl<'a> Server<'a> {
+    fn of(of: &'a connections::Server, cluster: &'a Cluster) -> Server<'a> {
+        let behind = |id: &WorkloadId| {
+            let workload = cluster.workloads.get(*id);
+            Behind { kind: Text(&workload.kind), name: Text(&workload.name) }
+        };
+        Server {
+            kind: of.kind.word(),
+            namespace: some(&of.namespace),
+            name: Text(&of.name),
+            ports: of.ports.iter().map(PortView::of).collect(),
+            workloads: of.workloads.iter().map(behind).collect(),
+            in_snapshot: of.in_snapshot,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Behind<'a> {
+    kind: Text<'a>,
+    name: Text<'a>,
+}
+
+#[derive(Serialize)]
+struct PortView<'a> {
+    port: NumberOrName<'a>,
+    name: Option<Text<'a>>,
+    protocol: &'static str,
+}
+
+/// A port's number; its name where the pods disagree on the number.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum NumberOrName<'a> {
+    Number(u16),
+    Name(Text<'a>),
+}
+
+impl<'a> PortView<'a> {
+    fn of(of: &'a Port) -> PortView<'a> {
+        let port = match &of.port {
+            PodPort::Number(number) => NumberOrName::Number(*number),
+            PodPort::Name(name) => NumberOrName::Name(Text(name)),
+        };
+        PortView { port, name: some(&of.name), protocol: of.protocol.text() }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FailedLookup<'a> {
+    client: Client<'a>,
+    name: Text<'a>,
+    rcode: &'static str,
+    queries: u64,
+    lower_bound: bool,
+}
+
+impl<'a> FailedLookup<'a> {
+    fn of(of: &'a connections::FailedLookup, cluster: &'a Cluster) -> FailedLookup<'a> {
+        let (client, name) = (Client::of(&of.client, cluster), Text(&of.name));
+        FailedLookup {
+            client,
+            name,
+            rcode: of.rcode,
+            queries: of.queries,
+            lower_bound: of.lower_bound,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Coverage<'a> {
+    lines: Lines,
+    inputs: Vec<InputView<'a>>,
+    first_seen: Option<String>,
+    last_seen: Option<String>,
+    queries: Queries,
+    shares: Shares,
+    addresses: Addresses,
+    not_connections: u64,
+    replicas: Option<Replicas<'a>>,
+    lost: Lost<'a>,
+    other_domains: Vec<Text<'a>>,
+    snapshot: Option<Snapshot<'a>>,
+    warnings: &'a [String],
+    notes: &'a [String],
+}
+
+impl<'a> Coverage<'a> {
+    fn of(report: &'a Report) -> Coverage<'a> {
+        let (of, totals) = (&report.coverage, &report.totals);
+        let (first_seen, last_seen) = ends(of.seen);
+        let [answered, failed, unknown] = of.queries;
+        let snapshot = || Snapshot {
+            skipped: of
+                .skipped
+                .iter()
+                .map(|(kind, count)| (text::terminal(kind).into_owned(), *count))
+                .collect(),
+            broken: texts(&of.broken),
+        };
+        Coverage {
+            lines: Lines::of(&of.lines),
+            inputs: of.inputs.iter().map(InputView::of).collect(),
+            first_seen,
+            last_seen,
+            queries: Queries {
+                answered,
+                failed,
+                unknown,
+                outside_window: of.outside,
+                without_time: of.untimed,
+            },
+            shares: Shares {
+                client_resolved: share(totals.client_resolved, totals.connected),
+                server_resolved: share(totals.server_resolved, totals.connected),
+                addresses_known: share(totals.addresses_known, totals.addresses),
+            },
+            addresses: Addresses { seen: totals.addresses, known: totals.addresses_known },
+            not_connections: totals.not_connections,
+            replicas: of.replicas.as_ref().map(|replicas| Replicas {
+                logged: texts(&replicas.logged),
+                missing: texts(&replicas.missing),
+            }),
+            lost: Lost {
+                clients: of.lost.clients,
+                queries: of.lost.records.iter().sum(),
+                names: of.lost.names,
+                lower_bound: texts(&totals.lost_clients),
+            },
+            other_domains: texts(&totals.other_domains),
+            snapshot: of.snapshot.then(snapshot),
+            warnings: &of.warnings,
+            notes: &of.notes,
+        }
+    }
+}
+
+/// A share, to four decimals; null of nothing.
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| (part as f64 / whole as f64 * 1e4).round() / 1e4)
+}
+
+#[derive(Serialize)]
+struct Lines {
+    total: u64,
+    queries: u64,
+    other: u64,
+    rejected: Rejected,
+    fragments: u64,
+}
+
+impl Lines {
+    fn of(of: &crate::log::Lines) -> Lines {
+        let rejected = Rejected(of.rejected);
+        Lines {
+            total: of.total,
+            queries: of.queries,
+            other: of.other,
+            rejected,
+            fragments: of.fragments,
+        }
+    }
+}
+
+/// Lines by the reason for which they could not be read: every reason, in their order.
+struct Rejected([u64; 5]);
+
+impl Serialize for Rejected {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Reason::ALL.iter().map(|reason| reason.word()).zip(self.0))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InputView<'a> {
+    path: Text<'a>,
+    kind: &'static str,
+    bytes: u64,
+    lines: u64,
+    queries: u64,
+    state: &'static str,
+    problem: Option<Text<'a>>,
+    rejected: u64,
+    first_seen: Option<String>,
+    last_seen: Option<String>,
+}
+
+impl<'a> InputView<'a> {
+    fn of(of: &'a Input) -> InputView<'a> {
+        let (first_seen, last_seen) = ends(of.seen);
+        InputView {
+            path: Text(&of.path),
+            kind: if of.is_log { "log" } else { "not a query log" },
+            bytes: of.bytes,
+            lines: of.lines.total,
+            queries: of.answered + of.failed + of.unknown,
+            state: of.state.word(),
+            problem: of.problem.as_deref().map(Text),
+            rejected: of.lines.rejected.iter().sum(),
+            first_seen,
+            last_seen,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Queries {
+    answered: u64,
+    failed: u64,
+    unknown: u64,
+    outside_window: u64,
+    without_time: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shares {
+    client_resolved: Option<f64>,
+    server_resolved: Option<f64>,
+    addresses_known: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Addresses {
+    seen: u64,
+    known: u64,
+}
+
+/// CoreDNS pods; null as a whole if no input's path names one.
+#[derive(Serialize)]
+struct Replicas<'a> {
+    logged: Vec<Text<'a>>,
+    missing: Vec<Text<'a>>,
+}
+
+/// What the bound on unbounded names gave up.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Lost<'a> {
+    clients: u64,
+    queries: u64,
+    names: u64,
+    /// The clients whose failed counts are a lower bound.
+    lower_bound: Vec<Text<'a>>,
+}
+
+#[derive(Serialize)]
+struct Snapshot<'a> {
+    skipped: BTreeMap<String, u64>,
+    broken: Vec<Text<'a>>,
+}
