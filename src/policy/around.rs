@@ -6,54 +6,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::evidence::Evidence;
-use super::selectors::{ids, unfinished};
+use super::selectors::present;
 use super::{Options, comment, object};
 use crate::cluster::Cluster;
-use crate::cluster::model::Protocol;
 use crate::cluster::selector::matches;
 use crate::cluster::workloads::{Workload, WorkloadId};
 
 /// Why a workload is never the subject of a policy.
-pub(super) fn unfit(
-    id: WorkloadId,
-    cluster: &Cluster,
-    dns: &BTreeSet<WorkloadId>,
-) -> Option<String> {
+pub(super) fn unfit(id: WorkloadId, cluster: &Cluster) -> Option<String> {
     let workload = cluster.workloads.get(id);
     let template = workload.controller.and_then(|index| cluster.snapshot.controllers.get(index));
-    if dns.contains(&id) {
+    if cluster.is_dns_workload(id) {
         return Some("DNS pods are never shut: every workload needs them".into());
     }
     let on_host = template.is_some_and(|c| c.template_host_network)
-        || unfinished(cluster, workload).any(|pod| pod.host_network);
+        || present(cluster, workload).any(|pod| pod.host_network);
     on_host.then(|| "its pods use hostNetwork, where a NetworkPolicy has no effect".into())
-}
-
-/// The workloads behind the cluster's DNS, and its caches, in the namespaces where DNS is looked for.
-pub(super) fn dns_workloads(cluster: &Cluster) -> BTreeSet<WorkloadId> {
-    let snapshot = &cluster.snapshot;
-    let is_home = |namespace: &String| snapshot.dns_namespaces.contains(namespace);
-    let mut found = BTreeSet::new();
-    for (service, backends) in snapshot.services.iter().zip(&cluster.backends) {
-        let answers = service.ports.iter().any(|p| p.port == 53 && p.protocol == Protocol::Udp);
-        if answers && is_home(&service.meta.namespace) {
-            found.extend(backends.workloads.iter().map(|backend| backend.workload));
-        }
-    }
-    for (id, workload) in ids(cluster).filter(|(_, workload)| is_home(&workload.namespace)) {
-        let template = workload.controller.and_then(|index| snapshot.controllers.get(index));
-        let pods = workload.pods.iter().filter_map(|pod| snapshot.pods.get(*pod));
-        let containers = pods.flat_map(|pod| &pod.containers);
-        let containers =
-            containers.chain(template.into_iter().flat_map(|c| &c.template_containers));
-        let answers = containers
-            .flat_map(|c| &c.ports)
-            .any(|port| port.protocol == Protocol::Udp && (port.port == 53 || port.name == "dns"));
-        if answers || workload.name == "node-local-dns" {
-            found.insert(id);
-        }
-    }
-    found
 }
 
 /// The ingress policies of the snapshot that select this workload's pods, less those that kico's replace.
@@ -64,9 +32,9 @@ pub(super) fn existing<'a>(
 ) -> Vec<&'a str> {
     let template = workload.controller.and_then(|index| cluster.snapshot.controllers.get(index));
     let template = template.map(|controller| &controller.template_labels);
-    let pods = unfinished(cluster, workload).map(|pod| &pod.meta.labels);
+    let pods = present(cluster, workload).map(|pod| &pod.meta.labels);
     let labels: Vec<_> = pods.chain(template).collect();
-    let here = ids(cluster).filter(|(_, other)| other.namespace == workload.namespace);
+    let here = cluster.workloads.iter().filter(|(_, other)| other.namespace == workload.namespace);
     let own: BTreeSet<&String> = here.filter_map(|(id, _)| names.get(&id)).collect();
     let policies = cluster.snapshot.policies.iter();
     let all =
@@ -111,8 +79,8 @@ pub(super) fn notes(cluster: &Cluster, evidence: &Evidence, options: &Options<'_
         ));
     }
     let mut unasked: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (id, workload) in ids(cluster) {
-        let runs = unfinished(cluster, workload).next().is_some();
+    for (id, workload) in cluster.workloads.iter() {
+        let runs = present(cluster, workload).next().is_some();
         if runs && !evidence.subjects.contains_key(&id) && (options.subjects)(id) {
             let name = format!("{}/{}", workload.kind, workload.name);
             unasked.entry(&workload.namespace).or_default().push(name);

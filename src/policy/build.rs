@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::around::{dns_workloads, existing, notes, unfit};
+use super::around::{existing, notes, unfit};
 use super::closure::{self, At, Closed, Peer, Stranger};
 use super::comment::SHOWN;
 use super::evidence::{Evidence, Subject, display, gather};
@@ -20,13 +20,12 @@ pub fn build(report: &Report, cluster: &Cluster, options: &Options<'_>) -> Polic
     let evidence = gather(report, cluster, options);
     let names = object::names(cluster);
     let mut selectors = Selectors::new(cluster);
-    let dns = dns_workloads(cluster);
 
     let mut refused: BTreeMap<WorkloadId, String> = BTreeMap::new();
     let mut reasons: BTreeMap<WorkloadId, BTreeSet<String>> = BTreeMap::new();
     let mut rights = BTreeSet::new();
     for (&id, subject) in &evidence.subjects {
-        let why = unfit(id, cluster, &dns)
+        let why = unfit(id, cluster)
             .or_else(|| selectors.of(id).err().map(str::to_owned))
             .or_else(|| (!names.contains_key(&id)).then(|| "its policy's name is taken".into()));
         if let Some(why) = why {

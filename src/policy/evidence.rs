@@ -70,7 +70,7 @@ impl Unsaid {
             }
             Unsaid::Loopback => "a process beside CoreDNS asked for it",
             Unsaid::Shared => {
-                "the address was also held by finished pods, and the log has no times; asked for it"
+                "an address was also held by finished pods, and lines have no times; asked for it"
             }
             Unsaid::OutcomeUnknown => {
                 "the log does not say whether they were answered; asked for it"
@@ -85,6 +85,7 @@ impl Unsaid {
 struct Behind {
     workloads: Vec<(WorkloadId, Vec<Port>)>,
     source: &'static str,
+    /// That it was inferred.
     word: Option<&'static str>,
 }
 
@@ -132,38 +133,41 @@ impl Subject {
         let server = &connection.server;
         let client = &connection.client;
         let is = |status| connection.status.contains(&status);
-        let has_external_ips = service(server, cluster).is_some_and(|s| !s.external_ips.is_empty());
+        let mut unsaid = |trouble| {
+            let clients = self.unsaid.entry(trouble).or_default();
+            clients.insert(display_client(client, cluster));
+        };
+        if is(Status::OutcomeUnknown) {
+            return unsaid(Unsaid::OutcomeUnknown);
+        }
+        // Some of its records may still be proof.
+        if is(Status::SharedAddress) {
+            unsaid(Unsaid::Shared);
+        }
+        let peers = match peers(client, cluster, options.allow_nodes) {
+            Ok(peers) => peers,
+            Err(trouble) => return unsaid(trouble),
+        };
+        let Some(proof) = &connection.proof else { return };
+        if service(server, cluster).is_some_and(|service| !service.external_ips.is_empty()) {
+            return unsaid(Unsaid::ExternalIps);
+        }
+        let srv = proof.names.iter().all(|name| name.starts_with('_'));
         let asked_for: BTreeSet<At> = ports
             .iter()
-            .filter(|port| asks_for(server, port))
+            .filter(|port| !srv || behind.names(port, &proof.ports))
             .map(|port| (port.port.clone(), port.protocol))
             .filter(|(port, _)| is_legal(port))
             .collect();
-        let peers = peers(client, cluster, options.allow_nodes);
-        let trouble = if is(Status::OutcomeUnknown) {
-            Some(Unsaid::OutcomeUnknown)
-        } else if is(Status::SharedAddress) {
-            Some(Unsaid::Shared)
-        } else if has_external_ips {
-            Some(Unsaid::ExternalIps)
-        } else if asked_for.is_empty() {
-            Some(Unsaid::NoPorts)
-        } else {
-            peers.as_ref().err().copied()
-        };
-        if let Some(trouble) = trouble {
-            self.unsaid.entry(trouble).or_default().insert(display_client(client, cluster));
-            return;
+        if asked_for.is_empty() {
+            return unsaid(Unsaid::NoPorts);
         }
-        for peer in peers.into_iter().flatten() {
+        for peer in peers {
             let asked =
                 self.peers.entry(peer).or_default().entry(display_server(server)).or_default();
-            asked.names.extend(connection.names.iter().cloned());
+            asked.names.extend(proof.names.iter().cloned());
             asked.ports.extend(asked_for.iter().cloned());
-            asked.source = match connection.names.iter().all(|name| name.starts_with('_')) {
-                true => "as SRV names asked for them",
-                false => behind.source,
-            };
+            asked.source = if srv { "as SRV names asked for them" } else { behind.source };
             asked.words.extend(behind.word);
             for status in [Status::OwnerInferred, Status::Widened] {
                 asked.words.extend(is(status).then_some(status.word()));
@@ -172,9 +176,16 @@ impl Subject {
     }
 }
 
-/// Whether the client may have asked for this port: the report has narrowed them where SRV names say which.
-fn asks_for(server: &Server, port: &Port) -> bool {
-    server.ports.iter().any(|p| p.name == port.name && p.protocol == port.protocol)
+impl Behind {
+    /// Whether SRV names ask for this port: they say the Service port's name. Where there is no Service, the report
+    /// has looked the name up among the containers' ports.
+    fn names(&self, port: &Port, asked: &[Port]) -> bool {
+        let same = |other: &&Port| match self.word {
+            None => other.name == port.name,
+            Some(_) => other.port == port.port,
+        };
+        asked.iter().filter(same).any(|other| other.protocol == port.protocol)
+    }
 }
 
 fn is_legal(port: &PodPort) -> bool {
@@ -245,8 +256,11 @@ fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, String> {
 }
 
 /// A Service that only logs know of (DESIGN 3).
-fn inferred(_server: &Server, _cluster: &Cluster) -> Result<Behind, String> {
-    Err(format!("the snapshot does not have it; take one with: {KUBECTL}"))
+fn inferred(server: &Server, cluster: &Cluster) -> Result<Behind, String> {
+    let found = cluster.infer_service(&server.namespace, &server.name);
+    let found = found.map_err(|reason| format!("{reason}; what policies need: {KUBECTL}"))?;
+    let workloads = vec![(found.workload, found.ports)];
+    Ok(Behind { workloads, source: words(PortSource::Containers), word: Some("inferred") })
 }
 
 fn service<'a>(

@@ -12,7 +12,6 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::closure::{At, Peer};
 use super::labels::is_subdomain;
-use super::selectors::ids;
 use crate::cluster::Cluster;
 use crate::cluster::backends::PodPort;
 use crate::cluster::workloads::{Workload, WorkloadId};
@@ -27,7 +26,7 @@ const LONGEST: usize = 63;
 /// Every workload's policy name. The names do not depend on who has evidence, so that they stay from run to run.
 pub(super) fn names(cluster: &Cluster) -> BTreeMap<WorkloadId, String> {
     let mut taken: BTreeMap<(&str, String), u32> = BTreeMap::new();
-    for (_, workload) in ids(cluster) {
+    for (_, workload) in cluster.workloads.iter() {
         *taken.entry((&workload.namespace, name(workload, false))).or_default() += 1;
     }
     let alone = |workload: &Workload, name: &str| {
@@ -35,7 +34,7 @@ pub(super) fn names(cluster: &Cluster) -> BTreeMap<WorkloadId, String> {
     };
     let mut used = BTreeSet::new();
     let mut names = BTreeMap::new();
-    for (id, workload) in ids(cluster) {
+    for (id, workload) in cluster.workloads.iter() {
         let plain = name(workload, false);
         let own = if alone(workload, &plain) { plain } else { name(workload, true) };
         if is_subdomain(&own) && used.insert((&workload.namespace, own.clone())) {

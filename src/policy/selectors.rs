@@ -7,6 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::labels;
 use crate::cluster::Cluster;
+use crate::cluster::lifetimes::Lifetime;
+use crate::cluster::model::Pod;
 use crate::cluster::selector::matches;
 use crate::cluster::workloads::{Workload, WorkloadId};
 use crate::name::is_label;
@@ -18,16 +20,16 @@ pub(super) struct Selector {
     pub(super) selector: LabelSelector,
     /// Where it is from: words for the comment.
     pub(super) source: &'static str,
-    /// The workloads whose unfinished pods it matches in the workload's namespace; the workload itself always.
+    /// The workloads whose pods (those that are still there) it matches in the workload's namespace; the workload itself always.
     pub(super) matched: BTreeSet<WorkloadId>,
-    /// Workloads without an unfinished pod whose template it matches: they have none now, and may soon.
+    /// Workloads without a pod whose template it matches: they have none now, and may soon.
     pub(super) idle: Vec<WorkloadId>,
 }
 
 /// The selectors of a cluster's workloads, each worked out once.
 pub(super) struct Selectors<'a> {
     cluster: &'a Cluster,
-    /// Namespace → its unfinished pods.
+    /// Namespace → its pods that are still there.
     pods: BTreeMap<&'a str, Vec<usize>>,
     /// Namespace → its workloads that make pods again and again and have none now.
     idle: BTreeMap<&'a str, Vec<WorkloadId>>,
@@ -38,14 +40,14 @@ impl<'a> Selectors<'a> {
     pub(super) fn new(cluster: &'a Cluster) -> Selectors<'a> {
         let mut pods: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, pod) in cluster.snapshot.pods.iter().enumerate() {
-            if !pod.is_finished() {
+            if is_present(cluster, index) {
                 pods.entry(&pod.meta.namespace).or_default().push(index);
             }
         }
         let mut idle: BTreeMap<&str, Vec<WorkloadId>> = BTreeMap::new();
-        for (id, workload) in ids(cluster) {
+        for (id, workload) in cluster.workloads.iter() {
             let lasting = workload.controller.is_some() && workload.kind != "Job";
-            if lasting && unfinished(cluster, workload).next().is_none() {
+            if lasting && present(cluster, workload).next().is_none() {
                 idle.entry(&workload.namespace).or_default().push(id);
             }
         }
@@ -91,18 +93,17 @@ impl<'a> Selectors<'a> {
     }
 }
 
-/// Every workload with its id.
-pub(super) fn ids(cluster: &Cluster) -> impl Iterator<Item = (WorkloadId, &Workload)> {
-    (0..).map(WorkloadId).zip(&cluster.workloads.list)
-}
-
-/// A workload's pods that have not ended for good.
-pub(super) fn unfinished<'a>(
+/// A workload's pods that have neither ended for good nor gone.
+pub(super) fn present<'a>(
     cluster: &'a Cluster,
     workload: &'a Workload,
-) -> impl Iterator<Item = &'a crate::cluster::model::Pod> {
-    let pods = workload.pods.iter().filter_map(|pod| cluster.snapshot.pods.get(*pod));
-    pods.filter(|pod| !pod.is_finished())
+) -> impl Iterator<Item = &'a Pod> {
+    let pods = workload.pods.iter().filter(|pod| is_present(cluster, **pod));
+    pods.filter_map(|pod| cluster.snapshot.pods.get(*pod))
+}
+
+fn is_present(cluster: &Cluster, pod: usize) -> bool {
+    cluster.lifetimes.get(pod).is_none_or(Lifetime::is_present)
 }
 
 /// A Job's own selector is its uid, a CronJob has none, and of bare pods and foreign owners the snapshot shows no
@@ -114,7 +115,7 @@ fn choose(cluster: &Cluster, workload: &Workload) -> Result<(LabelSelector, &'st
         return check(selector.clone(), "the controller's own selector");
     }
     let template = controller.map(|c| &c.template_labels).filter(|labels| !labels.is_empty());
-    let mut pods: Vec<_> = unfinished(cluster, workload).map(|pod| &pod.meta.labels).collect();
+    let mut pods: Vec<_> = present(cluster, workload).map(|pod| &pod.meta.labels).collect();
     if pods.is_empty() && template.is_none() {
         let all = workload.pods.iter().filter_map(|pod| cluster.snapshot.pods.get(*pod));
         pods = all.map(|pod| &pod.meta.labels).collect();

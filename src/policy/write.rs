@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::yaml::{Place, comment, document, yaml};
 use super::{MARK, Policies, Policy};
+use crate::files::write_beside;
 use crate::text;
 
 /// Where incomplete policies go, with a kustomization of their own: applying them is a choice.
@@ -186,9 +187,7 @@ fn write_file(path: &Path, content: &str) -> anyhow::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).with_context(|| format!("create {}", shown(parent)))?;
     }
-    let beside = path.with_extension("yaml.kico-new");
-    fs::write(&beside, content).with_context(|| format!("write {}", shown(&beside)))?;
-    fs::rename(&beside, path).with_context(|| format!("write {}", shown(path)))
+    write_beside(path, |out| out.write_all(content.as_bytes()))
 }
 
 fn shown(path: &Path) -> String {

@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::value::RawValue;
 
 /// The fields that some kind needs; all others are skipped as they are met.
@@ -110,7 +112,8 @@ impl<'de> Visitor<'de> for Top {
                     return Err(A::Error::custom("the key `items` stands there twice"));
                 }
                 Key::Items => {
-                    shell.items = Some(map.next_value::<Option<Vec<Shell<'de>>>>()?.unwrap_or_default());
+                    shell.items =
+                        Some(map.next_value::<Option<Vec<Shell<'de>>>>()?.unwrap_or_default());
                 }
                 Key::Field(at) => {
                     let value = map.next_value()?;

@@ -106,9 +106,7 @@ fn flatten<'a>(
     let list_of = kind.strip_suffix("List").filter(|_| !shell.is_array);
     if let Some(all) = shell.items.take_if(|_| shell.is_array || list_of.is_some()) {
         let listed = (list_of.unwrap_or_default(), api);
-        return all
-            .into_iter()
-            .try_for_each(|item| flatten(item, listed, shell.is_array, items));
+        return all.into_iter().try_for_each(|item| flatten(item, listed, shell.is_array, items));
     }
     if is_alone {
         let foreign = match (kind, api) {

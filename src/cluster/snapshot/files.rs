@@ -89,7 +89,9 @@ fn unpack(bytes: Vec<u8>) -> Result<Vec<u8>, Fault> {
     };
     unpacked.unwrap_or_else(|error| {
         let what = match error.kind() {
-            io::ErrorKind::UnexpectedEof => "is compressed and ends too early: is the file cut?".to_owned(),
+            io::ErrorKind::UnexpectedEof => {
+                "is compressed and ends too early: is the file cut?".to_owned()
+            }
             _ => format!("is compressed and cannot be unpacked: {error}"),
         };
         Err(Fault::Broken(what))
@@ -98,7 +100,8 @@ fn unpack(bytes: Vec<u8>) -> Result<Vec<u8>, Fault> {
 
 /// What these bytes are, if they are known and not read.
 fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    const UTF_16: &str = "is UTF-16, as PowerShell's `>` writes it: write it with `| Out-File -Encoding utf8`";
+    const UTF_16: &str =
+        "is UTF-16, as PowerShell's `>` writes it: write it with `| Out-File -Encoding utf8`";
     const KNOWN: [(&[u8], &str); 8] = [
         (b"\xfd7zXZ\0", "is compressed with xz: unpack it first"),
         (b"BZh", "is compressed with bzip2: unpack it first"),

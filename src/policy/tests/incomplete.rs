@@ -1,7 +1,7 @@
 //! What a policy leaves out, whose policies are written, and which selector stands for whom.
 
 use super::*;
-use crate::cluster::model::{Controller, ServicePort};
+use crate::cluster::model::Controller;
 
 #[test]
 fn a_workload_whose_every_client_is_known_has_a_complete_policy() {
@@ -49,13 +49,7 @@ fn dns_pods_are_never_shut() {
     let dns = world.deployment("kube-system/coredns", "k8s-app=kube-dns");
     let service = world.service("kube-system/kube-dns", &[dns], &[tcp(53)]);
     world.asked(web, service);
-    let dns_port = ServicePort { port: 53, protocol: Protocol::Udp, ..ServicePort::default() };
-    world.cluster.snapshot.services[service].ports = vec![dns_port];
-    world.refuses("DNS pods");
-    // With pods alone their own ports tell.
-    world.cluster.snapshot.services[service].ports.clear();
-    let port = ContainerPort { name: "dns".into(), port: 5353, protocol: Protocol::Udp };
-    world.pod(dns).containers = vec![Container { name: "dns".into(), ports: vec![port] }];
+    world.cluster.dns_services = vec![service];
     world.refuses("DNS pods");
     // A tenant's own resolver is a workload like any other.
     world.cluster.snapshot.dns_namespaces.clear();
@@ -111,7 +105,7 @@ fn jobs_and_bare_pods_are_selected_by_their_lasting_labels() {
         match_labels: Some(labels("controller-uid=1-2")),
         match_expressions: None,
     });
-    world.pod(job).phase = "Succeeded".into();
+    world.finish(job);
     world.asked(job, service);
     let bare = world.orphan("Pod", "shop/debug", "run=debug,app.kubernetes.io/version=1.2");
     world.asked(bare, service);
@@ -136,6 +130,7 @@ fn a_foreign_owner_is_selected_by_what_its_pods_have_in_common() {
     second.meta.labels = labels("app=api,tier=b,rollouts-pod-template-hash=2");
     world.cluster.snapshot.pods.push(second);
     world.cluster.workloads.of_pod.push(rollout);
+    world.cluster.lifetimes.push(PRESENT);
     world.cluster.workloads.list[rollout.0 as usize].pods.push(2);
     let service = world.service("shop/api", &[rollout], &[tcp(80)]);
     world.asked(web, service);
@@ -181,6 +176,29 @@ fn a_pods_name_is_evidence_if_a_pod_holds_it() {
     assert_eq!(world.build().complete.len(), 1);
     world.report.connections[0].server.workloads.clear();
     world.refuses("no pod is known");
+}
+
+#[test]
+fn with_pods_alone_the_workload_of_a_services_name_is_inferred_and_the_comment_says_so() {
+    let mut world = World::new();
+    let web = world.deployment("shop/web", "app=web");
+    let db = world.orphan("ReplicaSet", "shop/pg-5d8", "app=db,pod-template-hash=5d8");
+    let ports = [5432, 9187].map(|port| ContainerPort { port, ..ContainerPort::default() });
+    world.pod(db).containers = vec![Container { name: "db".into(), ports: ports.into() }];
+    let service = world.service("shop/db", &[db], &[tcp(5432), tcp(9187)]);
+    world.asked(web, service);
+    let server = &mut world.report.connections[0].server;
+    (server.service, server.in_snapshot) = (None, Some(false));
+    world.cluster.snapshot.services.clear();
+    world.cluster.snapshot.given = true;
+    let policy = world.only();
+    assert_eq!(policy["spec"]["podSelector"]["matchLabels"]["app"], "db");
+    assert_eq!(policy["spec"]["ingress"][0]["ports"].as_sequence().unwrap().len(), 2);
+    let comment = &world.build().complete[0].comment;
+    assert!(comment.iter().any(|line| line.ends_with("; inferred")), "{comment:?}");
+    // Two that bear the name: neither.
+    world.deployment("shop/db", "app=other");
+    world.refuses("several workloads of shop bear the name db");
 }
 
 #[test]

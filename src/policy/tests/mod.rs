@@ -13,12 +13,13 @@ use serde_yaml::Value;
 use super::*;
 use crate::cluster::Cluster;
 use crate::cluster::backends::{Backend, Backends, PodPort, Port, PortSource};
+use crate::cluster::lifetimes::Lifetime;
 use crate::cluster::model::{
     Container, ContainerPort, Controller, Labels, Meta, Owner, Pod, Protocol,
 };
 use crate::cluster::model::{Service, Snapshot};
 use crate::cluster::workloads::{Workload, Workloads};
-use crate::connections::{Client, Connection, Report, Server, ServerKind, Status};
+use crate::connections::{Client, Connection, Proof, Report, Server, ServerKind, Status};
 use crate::log::Place;
 
 pub(super) fn cluster() -> Cluster {
@@ -29,6 +30,10 @@ pub(super) fn cluster() -> Cluster {
         addresses: Default::default(),
         services: BTreeMap::new(),
         backends: Vec::new(),
+        autopath: false,
+        lifetimes: Vec::new(),
+        slices: Vec::new(),
+        dns_services: Vec::new(),
     }
 }
 
@@ -40,6 +45,9 @@ fn labels(text: &str) -> Labels {
 fn tcp(number: u16) -> Port {
     Port { port: PodPort::Number(number), protocol: Protocol::Tcp, name: String::new() }
 }
+
+const PRESENT: Lifetime =
+    Lifetime { may: 0, sure: None, end: None, exact: false, last_seen: None, finished: false };
 
 /// A cluster and a report, being made.
 struct World {
@@ -74,6 +82,7 @@ impl World {
             ..Pod::default()
         });
         self.cluster.workloads.of_pod.push(id);
+        self.cluster.lifetimes.push(PRESENT);
         self.cluster.workloads.list.push(Workload {
             kind: kind.into(),
             namespace: namespace.into(),
@@ -115,6 +124,12 @@ impl World {
     fn control(&mut self, id: WorkloadId) -> &mut Controller {
         let index = self.cluster.workloads.get(id).controller.unwrap();
         &mut self.cluster.snapshot.controllers[index]
+    }
+
+    /// Its pod has ended for good.
+    fn finish(&mut self, id: WorkloadId) {
+        let pod = self.cluster.workloads.get(id).pods[0];
+        self.cluster.lifetimes[pod].finished = true;
     }
 
     fn pod(&mut self, id: WorkloadId) -> &mut Pod {
@@ -196,6 +211,10 @@ impl World {
             attempts: 0,
             seen: None,
             status: vec![Status::Ok],
+            proof: Some(Proof {
+                names: vec![format!("{}.{}.svc.cluster.local", meta.name, meta.namespace)],
+                ports: backends.ports.clone(),
+            }),
             place: Place { path: "dns.log".into(), line: 1 },
         });
         self.report.connections.last_mut().unwrap()
@@ -215,6 +234,15 @@ impl World {
         let all = [policies.complete, policies.incomplete].concat();
         assert_eq!(all.len(), 1, "{:?}", policies.refused);
         read(&all[0])
+    }
+
+    /// The one connection is by these names instead.
+    fn renamed(&mut self, name: &str) -> &mut Proof {
+        let connection = &mut self.report.connections[0];
+        connection.names = vec![name.into()];
+        let proof = connection.proof.as_mut().unwrap();
+        proof.names = vec![name.into()];
+        proof
     }
 
     /// Nothing is written, and the one refusal says this.

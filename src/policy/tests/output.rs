@@ -94,7 +94,7 @@ proptest::proptest! {
     #[test]
     fn w28_no_name_breaks_out_of_comment_or_annotation(name in "\\PC{0,200}|[ -~\\n\\r\\u{85}\\u{2028}]{0,200}") {
         let mut world = sock_shop().0;
-        world.report.connections[0].names = vec![name];
+        world.renamed(&name);
         let policies = world.build();
         let policy = &policies.complete[0];
         let read = read(policy);

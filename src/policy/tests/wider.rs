@@ -126,9 +126,8 @@ fn w10_srv_names_narrow_the_ports() {
     let db = world.deployment("shop/db", "app=db");
     let named = |number, name: &str| Port { name: name.into(), ..tcp(number) };
     let service = world.service("shop/db", &[db], &[named(5432, "sql"), named(9187, "metrics")]);
-    let connection = world.asked(web, service);
-    connection.names = vec!["_sql._tcp.db.shop.svc.cluster.local".into()];
-    connection.server.ports.truncate(1);
+    world.asked(web, service);
+    world.renamed("_sql._tcp.db.shop.svc.cluster.local").ports.truncate(1);
     assert_eq!(ports(&world.only()), ["5432/TCP"]);
     assert!(world.build().complete[0].comment.iter().any(|line| line.contains("SRV")));
 }
@@ -150,8 +149,7 @@ fn w12_a_port_that_no_pod_can_have_is_none() {
     for port in [PodPort::Number(0), PodPort::Name("8080".into()), PodPort::Name("a\nb".into())] {
         let (mut world, ..) = sock_shop();
         let port = Port { port, ..tcp(1) };
-        world.cluster.backends[0].workloads[0].ports = vec![port.clone()];
-        world.report.connections[0].server.ports = vec![port];
+        world.cluster.backends[0].workloads[0].ports = vec![port];
         world.refuses("no ports are known");
     }
 }
@@ -231,9 +229,19 @@ fn w16_an_address_that_stands_for_many_is_no_peer() {
 fn w17_an_address_that_finished_pods_held_too_is_no_evidence() {
     let (mut world, _, _, service) = sock_shop();
     let web = world.deployment("sock-shop/web", "app=web");
-    world.asked(web, service).status = vec![Status::SharedAddress];
+    let connection = world.asked(web, service);
+    (connection.status, connection.proof) = (vec![Status::SharedAddress], None);
     let policy = world.leaves_out("finished pods");
     assert_eq!(items(&policy).len(), 1);
+}
+
+#[test]
+fn w17_what_was_asked_from_an_address_of_its_own_stands() {
+    let (mut world, _, _, service) = sock_shop();
+    let web = world.deployment("sock-shop/web", "app=web");
+    world.asked(web, service).status = vec![Status::SharedAddress];
+    let policy = world.leaves_out("finished pods");
+    assert_eq!(items(&policy).len(), 2);
 }
 
 #[test]
@@ -249,7 +257,7 @@ fn w18_a_peer_whose_labels_fit_strangers_is_refused_and_they_are_named() {
     assert!(world.build().incomplete.is_empty());
     // Nor are pods that have ended.
     world.pod(shop).meta.namespace = "sock-shop".into();
-    world.pod(shop).phase = "Succeeded".into();
+    world.finish(shop);
     assert!(world.build().incomplete.is_empty());
 }
 
@@ -373,15 +381,15 @@ fn w22_a_service_that_no_snapshot_has_is_refused() {
     let server = &mut world.report.connections[0].server;
     (server.service, server.in_snapshot) = (None, Some(false));
     server.name = "user-db-typo".into();
+    world.cluster.snapshot.given = true;
     world.refuses("kubectl get pods,services,namespaces,endpointslices");
 }
 
 #[test]
 fn w23_an_endpoints_name_opens_its_whole_service_and_says_so() {
     let (mut world, ..) = sock_shop();
-    let connection = &mut world.report.connections[0];
-    connection.names = vec!["db-0.user-db.sock-shop.svc.cluster.local".into()];
-    connection.status = vec![Status::Widened];
+    world.renamed("db-0.user-db.sock-shop.svc.cluster.local");
+    world.report.connections[0].status = vec![Status::Widened];
     let comment = &world.build().complete[0].comment;
     assert!(comment.iter().any(|line| line.ends_with("; widened")), "{comment:?}");
 }
@@ -415,7 +423,8 @@ fn w24_endpoints_that_are_foreign_are_named_and_open_nothing() {
 #[test]
 fn w25_an_unknown_outcome_is_no_evidence() {
     let (mut world, ..) = sock_shop();
-    world.report.connections[0].status = vec![Status::OutcomeUnknown];
+    let connection = &mut world.report.connections[0];
+    (connection.status, connection.proof) = (vec![Status::OutcomeUnknown], None);
     world.refuses("does not say whether");
 }
 
