@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::clients::{Asker, join_times};
 use super::group::{Counts, Entry, Evidence, Failure, Piece, Who, sum};
 use super::servers::{Servers, Shown, srv_ports};
-use super::{Client, Connection, FailedLookup, Server, ServerKind, Status, search_path};
+use super::{Client, Connection, FailedLookup, Proof, Server, ServerKind, Status, search_path};
 use crate::log::record::{Outcome, Rcode};
 use crate::log::tally::Row;
 
@@ -61,7 +61,21 @@ impl Evidence<'_> {
         }
         status.sort();
         status.dedup();
+        let proven = |piece: &&Piece<'_, '_>| {
+            let mut kept = piece.kept().filter(|entry| entry.counts.answered > 0);
+            let own = |row| self.askers.of(row).is_some_and(|asker| !asker.is_shared());
+            !servers.is_shared(piece.server) && kept.any(|entry| own(entry.row))
+        };
+        let proven: Vec<&Piece<'_, '_>> =
+            evidence.iter().map(|(piece, _)| piece).copied().filter(proven).collect();
+        let mut proven_names: Vec<String> = proven.iter().map(|p| p.name.to_owned()).collect();
+        proven_names.dedup();
+        let proof = (!proven.is_empty()).then(|| Proof {
+            names: proven_names,
+            ports: meant(&shown.server, proven.iter().copied()).ports,
+        });
         let connection = Connection {
+            proof,
             client: self.client(who, &entries),
             server,
             names: names.iter().map(|name| (*name).to_owned()).collect(),
