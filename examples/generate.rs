@@ -36,7 +36,7 @@ struct Arguments {
     /// Of 100 lookups, how many are for an external name that nobody asks for again
     #[arg(long, default_value_t = 0)]
     unique: u64,
-    /// Begin each line with a time, as `kubectl logs --timestamps` does; the log spans a day
+    /// Begin each line with a time, as `kubectl logs --timestamps` does; the log spans about a day
     #[arg(long)]
     timestamps: bool,
     /// Another log of the same kind
@@ -47,7 +47,7 @@ struct Arguments {
 const REPLICAS: usize = 7;
 const NAMESPACES: usize = 40;
 const ZONE: &str = "svc.cluster.local";
-/// A line without its time and with it: near enough to spread the times over the day.
+/// A line without its time and with it: near enough to spread the times over about a day.
 const LINE: [u64; 2] = [131, 162];
 
 /// xorshift64*: fast, and the same everywhere.
@@ -147,8 +147,8 @@ impl<W: Write> Writer<W> {
         line.clear();
         if let Some((now, step)) = &mut self.clock {
             let (seconds, rest) = (*now / 1_000_000_000, *now % 1_000_000_000);
-            let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-            write!(line, "2026-03-12T{h:02}:{m:02}:{s:02}.{rest:09}Z ")?;
+            let (day, h, m) = (12 + seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+            write!(line, "2026-03-{day}T{h:02}:{m:02}:{:02}.{rest:09}Z ", seconds % 60)?;
             *now += *step;
         }
         line.extend_from_slice(b"[INFO] ");
