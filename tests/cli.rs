@@ -142,6 +142,18 @@ fn a_pipe_is_read_like_a_file() {
     }
 }
 
+/// Files of /proc say that they are empty. They are not.
+#[test]
+fn a_file_without_a_size_is_read() {
+    let (output, exit) = bash(
+        "L='[INFO] 10.1.0.7:40000 - 1 \"A IN db.shop.svc.cluster.local. udp 47 false 512\" NOERROR qr,aa,rd 92 0.1s' \
+         kico tally -q /proc/self/environ",
+        scratch().path(),
+    );
+    assert_eq!(exit, Some(0), "{output}");
+    assert!(output.contains("\n10.1.0.7,db.shop.svc.cluster.local,1,0,A/NOERROR=1,"), "{output}");
+}
+
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let script = format!("kico analyze -q {SAMPLE} -o csv | head -n 1; echo ${{PIPESTATUS[0]}}");

@@ -59,6 +59,7 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 }
 
 /// Whether a program is on the PATH. A test that needs it says so when it is not.
+#[expect(clippy::print_stderr, reason = "cargo test shows it")]
 pub(crate) fn have(program: &str) -> bool {
     let found = command("bash", &root())
         .args(["-c", &format!("command -v {program}")])
