@@ -1,5 +1,6 @@
 //! Arguments and help, no logic. What was typed, nothing more: `commands` makes of it what the stages want.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -125,7 +126,7 @@ pub struct Tally {
 
     /// Read only this share of the files: I of 1 to N, by a hash of each path
     #[arg(long, value_name = "I/N", value_parser = shard)]
-    pub shard: Option<(u32, u32)>,
+    pub shard: Option<(NonZeroU32, NonZeroU32)>,
 }
 
 /// What is read, and how: the same for every command.
@@ -244,13 +245,13 @@ pub enum Color {
     Never,
 }
 
-fn shard(text: &str) -> Result<(u32, u32), String> {
+fn shard(text: &str) -> Result<(NonZeroU32, NonZeroU32), String> {
     let parse = || {
         let (i, n) = text.split_once('/')?;
-        Some((i.parse::<u32>().ok()?, n.parse::<u32>().ok()?))
+        Some((i.parse::<NonZeroU32>().ok()?, n.parse::<NonZeroU32>().ok()?))
     };
     match parse() {
-        Some((i, n)) if (1..=n).contains(&i) => Ok((i, n)),
+        Some((i, n)) if i <= n => Ok((i, n)),
         _ => Err("expected I/N with I from 1 to N, as in 3/8".to_owned()),
     }
 }

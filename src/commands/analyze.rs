@@ -13,7 +13,7 @@ use crate::cli;
 use crate::cluster::Cluster;
 use crate::connections::filter::{Filters, choose};
 use crate::connections::{self, GroupBy, Options, Report};
-use crate::coverage::cover;
+use crate::coverage::{cover, plural};
 use crate::files::write_beside;
 use crate::policy::{self, Policies};
 use crate::report::{self, Style};
@@ -64,13 +64,12 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     };
     let policies = wants_policies.then(|| {
         // Filters choose whose policies are written; they never remove evidence.
-        let changed = changed_evidence(args);
         let subjects = |workload| choice.subject(workload);
         let options = policy::Options {
             strict: args.strict,
             allow_nodes: args.allow_nodes,
             evidence: !args.no_evidence,
-            changed_evidence: &changed,
+            changed_evidence: changed_evidence(args),
             subjects: &subjects,
         };
         policy::build(&join(GroupBy::Workload, None), &cluster, &options)
@@ -172,7 +171,7 @@ impl Made<'_> {
 
     fn stream(&self, out: &mut dyn Write) -> io::Result<()> {
         match &self.policies {
-            Some(policies) => policy::write::stream(policies, out),
+            Some(policies) => policy::write::stream(policies, out).map_err(io::Error::other),
             None => Ok(()),
         }
     }
@@ -180,7 +179,20 @@ impl Made<'_> {
     fn directory(&self, path: &Path) -> Result<Vec<String>> {
         let Some(policies) = &self.policies else { return Ok(Vec::new()) };
         let written = policy::write::directory(policies, path)?;
-        Ok(policy::write::summary(policies, &written, path))
+        let mut notes = vec![format!(
+            "{} written to {}, {} of them incomplete",
+            plural(written.policies as u64, "policy", "policies"),
+            path.display(),
+            policies.incomplete.len()
+        )];
+        if written.removed > 0 {
+            let files = plural(written.removed as u64, "file", "files");
+            notes.push(format!("{files} of an earlier run removed"));
+        }
+        let refusals = policies.refused.iter();
+        notes.extend(refusals.map(|refusal| format!("refused: {}: {}", refusal.object, refusal.reason)));
+        notes.extend(policies.notes.iter().map(|note| format!("note: {note}")));
+        Ok(notes)
     }
 
     /// The table and the policies on one standard output; piped, the table is a comment, so that the whole can be applied.

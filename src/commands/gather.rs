@@ -98,11 +98,11 @@ fn read_both(
     };
     if snapshots.is_empty() {
         let cluster = load()?;
-        return Ok((cluster, read::read(sources, &hands, options, &stop, progress)?));
+        return Ok((cluster, read::read(sources, &hands, options, progress)?));
     }
     let (cluster, reading) = std::thread::scope(|scope| {
         let cluster = scope.spawn(load);
-        let reading = read::read(sources, &hands, options, &stop, progress);
+        let reading = read::read(sources, &hands, options, progress);
         (cluster.join(), reading)
     });
     let cluster = cluster.map_err(|_| anyhow!("reading the snapshot failed: this is a bug"))??;

@@ -14,7 +14,7 @@ use crate::log::{State, tally_csv};
 
 /// Runs it.
 pub(super) fn run(args: &cli::Tally, messages: &Messages) -> Result<Exit> {
-    let keep = |source: &Source| args.shard.is_none_or(|shard| is_in(&source.path, shard));
+    let keep = |source: &Source| args.shard.is_none_or(|(i, n)| source.shard(n) == i.get() - 1);
     let gathered = gather(&args.read, messages, keep)?;
     let reading = gathered.reading;
     if gathered.exit == Exit::Interrupted {
@@ -31,30 +31,4 @@ pub(super) fn run(args: &cli::Tally, messages: &Messages) -> Result<Exit> {
         _ => stdout(write)?,
     }
     Ok(gathered.exit)
-}
-
-/// Whether a file belongs to a share: by a hash of its path as given, so that every machine decides alike.
-fn is_in(path: &str, (share, of): (u32, u32)) -> bool {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-    let hash = path.bytes().fold(0xcbf2_9ce4_8422_2325_u64, step);
-    // The low bits of FNV-1a alone fall unevenly on short paths that differ in one digit.
-    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    mixed % u64::from(of) == u64::from(share) - 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_path_is_in_exactly_one_share() {
-        let mut sizes = [0; 8];
-        for i in 0..800 {
-            let path = format!("logs/coredns-{i}.txt");
-            let shares: Vec<u32> = (1..=8).filter(|share| is_in(&path, (*share, 8))).collect();
-            assert_eq!(shares.len(), 1, "{path}");
-            sizes[shares[0] as usize - 1] += 1;
-        }
-        assert!(sizes.iter().all(|size| (50..200).contains(size)), "{sizes:?}");
-    }
 }

@@ -9,12 +9,14 @@ use super::count::{Counted, Counts, SAMPLES};
 use super::discover::Source;
 use super::read::{Outcome, Reading};
 use super::tally::{self, Tally};
-use super::{Input, State};
+use super::{Input, LateHands, State};
 
 /// Adds everything up. An error is the user's to correct.
-pub(crate) fn gather(
+pub(crate) fn gather<'a>(
     sources: Vec<(Source, Outcome)>,
-    counted: Vec<Counted<'_>>,
+    counted: Vec<Counted<'a>>,
+    hands: &'a LateHands,
+    bound: tally::Bound,
 ) -> anyhow::Result<Reading> {
     let mut counts = vec![Counts::default(); sources.len()];
     let mut chunks = vec![Vec::new(); sources.len()];
@@ -55,7 +57,7 @@ pub(crate) fn gather(
         let chunks = chunks.get(input as usize);
         chunks.and_then(|chunks| chunks.get(chunk as usize)).map_or(0, |(_, before)| *before)
     };
-    reading.tally = tally::merge(builders, &before, &paths, tallies);
+    reading.tally = tally::merge(hands, bound, builders, &before, &paths, tallies);
     Ok(reading)
 }
 
