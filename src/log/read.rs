@@ -87,7 +87,7 @@ pub fn read(
         rejects.finish()?;
     }
     let desks = run.desks.into_iter().map(Desk::leave).collect();
-    gather::gather(desks, counted)
+    gather::gather(desks, counted, hands, options)
 }
 
 /// A source, while it is worked on.
