@@ -87,9 +87,9 @@ fn input(path: &str, outcome: Outcome, counts: Counts) -> Input {
         id: 0,
     };
     match outcome {
-        Outcome::Log { state, problem, id, end } => {
+        Outcome::Log { state, problem, id, gone } => {
             // What was read as zeros beyond the end of a file that shrank was not there.
-            input.bytes = input.bytes.min(end.unwrap_or(u64::MAX));
+            input.bytes = input.bytes.min(gone);
             (input.state, input.problem, input.id) = (state, problem, id);
             // Nobody knows what the rest would have held.
             let whole = matches!(state, State::Complete | State::Grew | State::Changed);
