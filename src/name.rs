@@ -20,6 +20,7 @@ pub fn spelling(raw: &[u8]) -> Cow<'_, str> {
 
 /// Drops the one final dot. An escaped dot belongs to its label, and a dot behind another one ends no name: such
 /// bytes stay as they are, so that they are never taken for the name without them.
+#[inline]
 pub(crate) fn without_final_dot(raw: &[u8]) -> &[u8] {
     match raw.strip_suffix(b".") {
         Some(rest) if !rest.is_empty() && !ends_in_escape(rest) && !ends_in_plain_dot(rest) => rest,

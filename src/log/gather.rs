@@ -3,20 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use super::count::{Counted, Counts, SAMPLES};
 use super::discover::Source;
-use super::read::{Outcome, Reading};
+use super::read::{Options, Outcome, Reading};
 use super::tally::{self, Tally};
-use super::{Input, LateHands, State};
+use super::{Input, LateHands, State, Window};
 
 /// Adds everything up. An error is the user's to correct.
 pub(crate) fn gather<'a>(
     sources: Vec<(Source, Outcome)>,
     counted: Vec<Counted<'a>>,
     hands: &'a LateHands,
-    bound: tally::Bound,
+    options: &Options,
 ) -> anyhow::Result<Reading> {
     let mut counts = vec![Counts::default(); sources.len()];
     let mut chunks = vec![Vec::new(); sources.len()];
@@ -48,7 +48,7 @@ pub(crate) fn gather<'a>(
             other => reading.inputs.push(input(&source.path, other, counts)),
         }
     }
-    let tallies = join(tallies, &mut reading)?;
+    let tallies = join(tallies, options.window, &mut reading)?;
     reading.interrupted = reading.inputs.iter().any(|input| input.state == State::Interrupted);
     reading.inputs.sort_by(|a, b| a.path.cmp(&b.path));
     note_overlaps(&mut reading);
@@ -57,7 +57,7 @@ pub(crate) fn gather<'a>(
         let chunks = chunks.get(input as usize);
         chunks.and_then(|chunks| chunks.get(chunk as usize)).map_or(0, |(_, before)| *before)
     };
-    reading.tally = tally::merge(hands, bound, builders, &before, &paths, tallies);
+    reading.tally = tally::merge(hands, options.bound, builders, &before, &paths, tallies);
     Ok(reading)
 }
 
@@ -87,9 +87,9 @@ fn input(path: &str, outcome: Outcome, counts: Counts) -> Input {
         id: 0,
     };
     match outcome {
-        Outcome::Log { state, problem, id, end } => {
+        Outcome::Log { state, problem, id, gone } => {
             // What was read as zeros beyond the end of a file that shrank was not there.
-            input.bytes = input.bytes.min(end.unwrap_or(u64::MAX));
+            input.bytes = input.bytes.min(gone);
             (input.state, input.problem, input.id) = (state, problem, id);
             // Nobody knows what the rest would have held.
             let whole = matches!(state, State::Complete | State::Grew | State::Changed);
@@ -112,7 +112,11 @@ fn input(path: &str, outcome: Outcome, counts: Counts) -> Input {
 pub(crate) type Made = (Tally, Vec<Input>);
 
 /// Takes the tallies whose inputs have not been read yet. One that was read in part cannot be taken apart.
-fn join(tallies: Vec<(Arc<str>, Made)>, reading: &mut Reading) -> anyhow::Result<Vec<Tally>> {
+fn join(
+    tallies: Vec<(Arc<str>, Made)>,
+    window: Window,
+    reading: &mut Reading,
+) -> anyhow::Result<Vec<Tally>> {
     let mut seen: HashMap<u64, String> = HashMap::new();
     // What was not read has no id.
     let read = reading.inputs.iter().filter(|input| input.id != 0);
@@ -134,7 +138,9 @@ fn join(tallies: Vec<(Arc<str>, Made)>, reading: &mut Reading) -> anyhow::Result
             (None, _) => {
                 seen.extend(ids);
                 reading.inputs.extend(inputs);
-                taken.push(tally);
+                taken.push(tally::clip(tally, window).with_context(|| {
+                    format!("{path}: cannot be cut to --since and --until; give the window to kico tally")
+                })?);
             }
         }
     }

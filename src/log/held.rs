@@ -56,10 +56,14 @@ impl Held {
         ident::id(path, self.stat.size, self.content)
     }
 
+    /// From where on there were only the zeros that stand for what is gone; `u64::MAX` if nothing is.
+    pub(crate) fn gone(&self) -> u64 {
+        self.map.as_ref().and_then(Map::fault).unwrap_or(u64::MAX)
+    }
+
     /// Up to where there was something to read: its size, or less.
-    pub(crate) fn end(&self) -> u64 {
-        let fault = self.map.as_ref().and_then(Map::fault).unwrap_or(u64::MAX);
-        self.end.load(Relaxed).min(fault).min(self.stat.size)
+    fn end(&self) -> u64 {
+        self.end.load(Relaxed).min(self.gone()).min(self.stat.size)
     }
 
     /// Looks at it again, after it has been read.

@@ -12,7 +12,7 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Begins to handle the signals. Call it once, before anything is read.
+    /// Begins to handle the signals. Call it once, before anything is read. On an error they do what they do anyway.
     pub fn install() -> std::io::Result<Interrupt> {
         let interrupt = Interrupt::default();
         #[cfg(unix)]
@@ -20,17 +20,27 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// The thread comes first: without one nothing may be handled, or Ctrl-C would do nothing at all.
     #[cfg(unix)]
     fn listen(&self) -> std::io::Result<()> {
         use signal_hook::consts::{SIGINT, SIGTERM};
-        for signal in [SIGINT, SIGTERM] {
-            // Set in the handler itself: when the same Ctrl-C also ends the pipe's writer, the pipe's end must not be
-            // seen before the wish.
-            signal_hook::flag::register(signal, Arc::clone(&self.asked))?;
-        }
-        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
-        let pipes = Arc::clone(&self.pipes);
+        use signal_hook::iterator::Signals;
+        let Interrupt { asked, pipes } = self.clone();
+        let register = move || {
+            for signal in [SIGINT, SIGTERM] {
+                // Set in the handler itself: when the same Ctrl-C also ends the pipe's writer, the pipe's end must not
+                // be seen before the wish.
+                signal_hook::flag::register(signal, Arc::clone(&asked))?;
+            }
+            Signals::new([SIGINT, SIGTERM])
+        };
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         std::thread::Builder::new().name("signals".into()).spawn(move || {
+            let mut signals = match register() {
+                Ok(signals) => signals,
+                Err(err) => return drop(sender.send(Err(err))),
+            };
+            drop(sender.send(Ok(())));
             let mut first = true;
             for _ in signals.forever() {
                 if first && pipes.load(SeqCst) > 0 {
@@ -40,7 +50,7 @@ impl Interrupt {
                 }
             }
         })?;
-        Ok(())
+        receiver.recv().unwrap_or(Ok(()))
     }
 
     /// Whether a signal came.

@@ -87,7 +87,7 @@ pub fn read(
         rejects.finish()?;
     }
     let desks = run.desks.into_iter().map(Desk::leave).collect();
-    gather::gather(desks, counted, hands, options.bound)
+    gather::gather(desks, counted, hands, options)
 }
 
 /// A source, while it is worked on.
@@ -110,8 +110,8 @@ enum Slot {
 
 /// What became of a source.
 pub(crate) enum Outcome {
-    /// It was read, up to its end or the given byte.
-    Log { state: State, problem: Option<String>, id: u64, end: Option<u64> },
+    /// It was read. From `gone` on there were only zeros that stand for what a file lost.
+    Log { state: State, problem: Option<String>, id: u64, gone: u64 },
     /// It is something else.
     Foreign(&'static str),
     /// It could not be read.
@@ -209,7 +209,7 @@ impl Desk {
 /// A file that has been read.
 fn log_of(held: &Held, path: &str) -> Outcome {
     let (state, problem) = held.check();
-    Outcome::Log { state, problem, id: held.id(path), end: Some(held.end()) }
+    Outcome::Log { state, problem, id: held.id(path), gone: held.gone() }
 }
 
 /// All of the work.
@@ -352,7 +352,7 @@ impl<'a> Run<'a> {
         }
         cutter.finish(worker);
         let state = if broken.is_some() { State::Truncated } else { State::Complete };
-        Outcome::Log { state, problem: broken, id: stream.id(&source.path), end: None }
+        Outcome::Log { state, problem: broken, id: stream.id(&source.path), gone: u64::MAX }
     }
 
     fn tally(

@@ -12,9 +12,10 @@ use crate::log::Hands;
 fn line(i: usize) -> String {
     let (second, client) = (i % 60, i % 199);
     let (minute, hour) = (i / 60 % 60, i / 3600 % 24);
+    let port = 40_000 + i % 9999;
     let rcode = if i.is_multiple_of(7) { "NXDOMAIN" } else { "NOERROR" };
     format!(
-        "2026-03-14T{hour:02}:{minute:02}:{second:02}.5Z stdout F [INFO] 10.7.0.{client}:4{i:04} - {i} \
+        "2026-03-14T{hour:02}:{minute:02}:{second:02}.5Z stdout F [INFO] 10.7.0.{client}:{port} - {i} \
          \"A IN shop-{}.store.svc.cluster.local. udp 54 false 512\" {rcode} qr,aa,rd 106 0.0001s\n",
         i % 31,
     )
@@ -282,5 +283,71 @@ mod pipes {
         let failed = read_with(&[path], &options()).unwrap_err();
         writer.join().unwrap();
         assert!(failed.to_string().contains("--snapshot"), "{failed}");
+    }
+}
+
+mod tallies {
+    use super::*;
+
+    fn tally_of(paths: &[PathBuf]) -> Vec<u8> {
+        let reading = read_with(paths, &options()).unwrap();
+        let mut csv = Vec::new();
+        tally_csv::write(&reading.tally, &reading.inputs, &mut csv).unwrap();
+        csv
+    }
+
+    #[test]
+    fn tallies_of_parts_give_what_all_logs_give() {
+        let dir = Dir::new();
+        let (a, b) = (dir.add("a.log", mixed(4000)), dir.add("b.log", mixed(3000)));
+        let whole = read_with(&[a.clone(), b.clone()], &options()).unwrap();
+        let one = dir.add("one.csv", tally_of(std::slice::from_ref(&a)));
+        let two = dir.add(
+            "two.csv.gz",
+            gzip(&String::from_utf8(tally_of(std::slice::from_ref(&b))).unwrap()),
+        );
+        for inputs in [[&one, &two], [&a, &two], [&one, &b]] {
+            let read = read_with(&inputs.map(PathBuf::clone), &options()).unwrap();
+            assert_eq!(read.tally, whole.tally);
+            let ids = |reading: &Reading| -> Vec<(String, u64, u64)> {
+                reading.inputs.iter().map(|i| (i.path.clone(), i.id, i.lines.queries)).collect()
+            };
+            assert_eq!(ids(&read), ids(&whole));
+        }
+    }
+
+    #[test]
+    fn a_tally_of_what_is_read_anyway_counts_once_and_one_of_a_part_is_refused() {
+        let dir = Dir::new();
+        let (a, b) = (dir.add("a.log", log(10)), dir.add("b.log", log(20)));
+        let both = dir.add("both.csv", tally_of(&[a.clone(), b.clone()]));
+        let alone = read_with(&[a.clone(), b.clone()], &options()).unwrap();
+        let read = read_with(&[a.clone(), b, both.clone()], &options()).unwrap();
+        assert_eq!(read.tally, alone.tally);
+        assert_eq!(read.inputs, alone.inputs);
+        assert!(read.notes.iter().any(|note| note.contains("both.csv")), "{:?}", read.notes);
+        let refused = read_with(&[a, both], &options()).unwrap_err().to_string();
+        assert!(refused.contains("both.csv") && refused.contains("b.log"), "{refused}");
+    }
+
+    #[test]
+    fn a_torn_tally_is_named_and_the_rest_goes_on() {
+        let dir = Dir::new();
+        let a = dir.add("a.log", log(10));
+        let csv = tally_of(std::slice::from_ref(&a));
+        let torn = dir.add("torn.csv", &csv[..csv.len() - 20]);
+        let read = read_with(&[a, torn], &options()).unwrap();
+        assert_eq!(input(&read, "torn.csv").state, State::Unreadable);
+        assert_eq!(input(&read, "a.log").lines.queries, 10);
+    }
+
+    #[test]
+    fn a_row_across_the_windows_edge_is_refused_with_the_way_out() {
+        let dir = Dir::new();
+        let a = dir.add("a.csv", tally_of(&[dir.add("a.log", log(7000))]));
+        let since = crate::time::parse("2026-03-14T00:00:10Z");
+        let window = Window { since, until: None };
+        let refused = read_with(&[a], &Options { window, ..options() }).unwrap_err();
+        assert!(format!("{refused:#}").contains("give the window to kico tally"), "{refused:#}");
     }
 }

@@ -171,7 +171,7 @@ impl Builder<'_> {
                 }
                 for ranked in pair {
                     let cell = &self.cells[ranked.cell as usize];
-                    add(client.lost.get_or_insert_default(), cell.kind, cell.count);
+                    add(client.lost.get_or_insert_default(), cell.kind, cell.total());
                     survives[ranked.cell as usize] = false;
                 }
             }

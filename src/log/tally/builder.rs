@@ -93,11 +93,12 @@ impl<'a> Builder<'a> {
         if let Asker::Client(client) = asker {
             let part = self.part(client, record.time);
             let raw = name::without_final_dot(record.name);
+            let (kind, which) = Cell::of(record.kind);
             // A name that is found is spelled as it should be: only spellings are interned.
             if let Some(name) = self.names.find(self.names.hash(raw), raw)
-                && let Some(at) = self.find(client, name, part, record.kind)
+                && let Some(at) = self.find(client, name, part, kind)
             {
-                self.count(at, line, record.time.unwrap_or(0));
+                self.count(at, which, line, record.time.unwrap_or(0));
                 return true;
             }
         }
@@ -106,9 +107,9 @@ impl<'a> Builder<'a> {
     }
 
     #[inline]
-    fn count(&mut self, at: usize, line: u64, time: Time) {
+    fn count(&mut self, at: usize, which: usize, line: u64, time: Time) {
         let cell = &mut self.cells[at];
-        cell.count += 1;
+        cell.counts[which] += 1;
         cell.last = cell.last.max(time);
         if time < cell.first {
             cell.first = time;
@@ -145,18 +146,19 @@ impl<'a> Builder<'a> {
     #[cold]
     fn unseen(&mut self, asker: Asker, line: u64, record: &Record<'_>) {
         let text = name::spelling(record.name);
-        let kind = record.kind;
+        let (kind, which) = Cell::of(record.kind);
         let Some(client) = self.admit(asker, &text, kind, 1) else { return };
         let name = self.names.intern(&text);
         let part = self.part(client, record.time);
         let time = record.time.unwrap_or(0);
         if let Some(at) = self.find(client, name, part, kind) {
-            return self.count(at, line, time);
+            return self.count(at, which, line, time);
         }
         let capped = self.is_capped(client, &text, kind);
         let spot = self.spot(line);
-        let (count, first, last) = (1, time, time);
-        self.push(Cell { client, name, part, kind, capped, count, first, last, spot });
+        let (first, last, mut counts) = (time, time, [0; 2]);
+        counts[which] = 1;
+        self.push(Cell { client, name, part, kind, capped, counts, first, last, spot });
         if self.is_full() {
             self.prune();
         }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::intern::{Names, small};
 use crate::log::Hands;
-use crate::log::record::{Kind, Outcome};
+use crate::log::record::{Kind, Outcome, QType};
 use crate::name::{self, Shape};
 use crate::time::Time;
 
@@ -26,20 +26,46 @@ pub(super) struct Client<'a> {
     pub(super) lost: Option<Box<[u64; 3]>>,
 }
 
-/// The records of one kind, by one client, for one name, in one part.
+/// The records of one kind, by one client, for one name, in one part. A and AAAA are asked together, and share a cell:
+/// so half the memory is touched. No cell lies on two cache lines.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(super) struct Cell {
     pub(super) client: u32,
     pub(super) name: u32,
     pub(super) part: Part,
+    /// A stands for AAAA too.
     pub(super) kind: Kind,
     /// Under the bound, or kept whatever it says.
     pub(super) capped: bool,
-    pub(super) count: u64,
+    /// Of the kind, and of AAAA.
+    pub(super) counts: [u64; 2],
     /// Both 0 when untimed.
     pub(super) first: Time,
     pub(super) last: Time,
     pub(super) spot: Spot,
+}
+
+impl Cell {
+    /// Which cell counts a kind, and which of its counts.
+    #[inline]
+    pub(super) fn of(kind: Kind) -> (Kind, usize) {
+        match kind.qtype {
+            QType::AAAA => (Kind { qtype: QType::A, ..kind }, 1),
+            _ => (kind, 0),
+        }
+    }
+
+    /// What it counts.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = (Kind, u64)> {
+        let aaaa = Kind { qtype: QType::AAAA, ..self.kind };
+        let both = [(self.kind, self.counts[0]), (aaaa, self.counts[1])];
+        both.into_iter().filter(|(_, n)| *n > 0)
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.counts[0].saturating_add(self.counts[1])
+    }
 }
 
 /// Between which changes of hands: from the part of the first to the part of the last record. Records have one part;

@@ -24,10 +24,11 @@ struct Span {
     len: u32,
 }
 
-/// The span stands in the table too: one access to memory less for each record.
+/// The span, again, and whose it is: one access to memory less for each record.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    span: Span,
+    start: usize,
+    len: u32,
     id: u32,
 }
 
@@ -42,7 +43,7 @@ impl Names {
     #[inline]
     pub(super) fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
         let text = self.text.as_bytes();
-        let same = |known: &Known| bytes_of(text, known.span) == name;
+        let same = |known: &Known| bytes_of(text, known) == name;
         Some(self.table.find(hash, same)?.id)
     }
 
@@ -53,13 +54,13 @@ impl Names {
             return id;
         }
         let id = small(self.spans.len());
-        let span = Span { start: self.text.len(), len: small(name.len()) };
+        let (start, len) = (self.text.len(), small(name.len()));
         self.text.push_str(name);
-        self.spans.push(span);
+        self.spans.push(Span { start, len });
         let (text, state) = (self.text.as_bytes(), &self.state);
-        self.table.insert_unique(hash, Known { span, id }, |known| {
+        self.table.insert_unique(hash, Known { start, len, id }, |known| {
             let mut hasher = state.build_hasher();
-            hasher.write(bytes_of(text, known.span));
+            hasher.write(bytes_of(text, known));
             hasher.finish()
         });
         id
@@ -76,8 +77,8 @@ impl Names {
 }
 
 #[inline]
-fn bytes_of(text: &[u8], span: Span) -> &[u8] {
-    text.get(span.start..span.start + span.len as usize).unwrap_or_default()
+fn bytes_of<'t>(text: &'t [u8], known: &Known) -> &'t [u8] {
+    text.get(known.start..known.start + known.len as usize).unwrap_or_default()
 }
 
 /// Counts of things in memory fit: a tally of four thousand million rows would not.

@@ -91,7 +91,7 @@ impl<'a> Builder<'a> {
         for mut cell in cells {
             let text = names.get(cell.name);
             let asker = askers[cell.client as usize];
-            let Some(client) = self.admit(asker, text, cell.kind, cell.count) else { continue };
+            let Some(client) = self.admit(asker, text, cell.kind, cell.total()) else { continue };
             let name = ids[cell.name as usize].get_or_insert_with(|| self.names.intern(text));
             (cell.client, cell.name) = (client, *name);
             cell.spot.origin = moved[cell.spot.origin as usize];
@@ -142,7 +142,10 @@ impl<'a> Builder<'a> {
         let capped = self.is_capped(client, name, kind);
         let name = self.names.intern(name);
         let (first, last) = seen.unwrap_or((0, 0));
-        self.add(Cell { client, name, part, kind, capped, count, first, last, spot });
+        let (kind, which) = Cell::of(kind);
+        let mut counts = [0; 2];
+        counts[which] = count;
+        self.add(Cell { client, name, part, kind, capped, counts, first, last, spot });
     }
 
     fn absorb_bound(&mut self, depth: Depth, beyond: [[u64; 3]; 2]) {
@@ -171,7 +174,9 @@ impl<'a> Builder<'a> {
         };
         let older = self.is_older(&cell, &self.cells[at]);
         let mine = &mut self.cells[at];
-        mine.count = mine.count.saturating_add(cell.count);
+        for (count, more) in mine.counts.iter_mut().zip(cell.counts) {
+            *count = count.saturating_add(more);
+        }
         mine.last = mine.last.max(cell.last);
         if older {
             (mine.first, mine.spot) = (cell.first, cell.spot);
@@ -264,10 +269,13 @@ impl<'a> Builder<'a> {
         let answered = cells.iter().filter(|cell| cell.kind.rcode.outcome() == Outcome::Answered);
         let all = self.sighting(cells.iter(), files)?;
         let answered = self.sighting(answered, files).filter(|answered| *answered != all);
+        let mut counts: Vec<(Kind, u64)> = cells.iter().flat_map(Cell::kinds).collect();
+        counts.sort_unstable_by_key(|(kind, _)| *kind);
+        counts.shrink_to_fit();
         Some(Row {
             client: self.clients[first.client as usize].address,
             name: self.names.get(first.name).into(),
-            counts: cells.iter().map(|cell| (cell.kind, cell.count)).collect(),
+            counts,
             seen: all.seen,
             place: all.place,
             answered: answered.map(Box::new),
