@@ -76,9 +76,7 @@ fn tokens(text: &str) -> Vec<Token> {
         match c {
             '\n' => starts_line = true,
             c if c.is_whitespace() => {}
-            '#' => {
-                while chars.next_if(|c| *c != '\n').is_some() {}
-            }
+            '#' => while chars.next_if(|c| *c != '\n').is_some() {},
             c => {
                 let quoted = c == '"';
                 let mut word = if quoted { String::new() } else { c.to_string() };
@@ -106,7 +104,9 @@ fn blocks(tokens: &[Token]) -> (Vec<Block>, Snippets) {
         let word = token.text.as_str();
         match (depth, word) {
             (_, "{") => depth = depth.saturating_add(1),
-            (0, key) => block.keys.extend(key.split(',').filter(|key| !key.is_empty()).map(str::to_owned)),
+            (0, key) => {
+                block.keys.extend(key.split(',').filter(|key| !key.is_empty()).map(str::to_owned))
+            }
             (1, "}") => {
                 depth = 0;
                 let Block { keys, directives } = std::mem::take(&mut block);
@@ -274,13 +274,16 @@ mod tests {
 
     #[test]
     fn autopath_and_snippets_are_seen() {
-        let text = "(base) {\n log\n autopath @kubernetes\n}\n. {\n import base\n kubernetes a b\n}";
+        let text =
+            "(base) {\n log\n autopath @kubernetes\n}\n. {\n import base\n kubernetes a b\n}";
         check(text, &["a", "b"], true, &["all"]);
     }
 
     #[test]
     fn what_makes_no_sense_says_nothing() {
-        for text in ["", "}", "{", "{ {", "} } {", "\"", "a {\n} }\n kubernetes x", "import", "{}{}"] {
+        for text in
+            ["", "}", "{", "{ {", "} } {", "\"", "a {\n} }\n kubernetes x", "import", "{}{}"]
+        {
             check(text, &[], false, &[]);
         }
     }

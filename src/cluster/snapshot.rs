@@ -23,7 +23,8 @@ use documents::Fault;
 /// Reads and joins everything that `--snapshot` names. `dns_namespaces`: `--dns-namespace`, beside the usual two.
 /// Refuses what does not parse, and snapshots of different clusters; objects that are broken are named in the result.
 pub fn read(paths: &[PathBuf], dns_namespaces: &[String]) -> anyhow::Result<Snapshot> {
-    let mut dns_namespaces = [&["kube-system".to_owned(), "openshift-dns".to_owned()], dns_namespaces].concat();
+    let mut dns_namespaces =
+        [&["kube-system".to_owned(), "openshift-dns".to_owned()], dns_namespaces].concat();
     dns_namespaces.sort_unstable();
     dns_namespaces.dedup();
 

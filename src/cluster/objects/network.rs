@@ -232,9 +232,7 @@ impl Target {
     fn pod(self, endpoints: &Meta) -> Option<(String, String, String)> {
         let namespace = self.namespace.unwrap_or_else(|| endpoints.namespace.clone());
         let is_pod = self.kind.as_deref() == Some("Pod");
-        is_pod.then(|| {
-            (namespace, self.name.unwrap_or_default(), self.uid.unwrap_or_default())
-        })
+        is_pod.then(|| (namespace, self.name.unwrap_or_default(), self.uid.unwrap_or_default()))
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::value::RawValue;
 
 /// The fields that some kind needs; all others are skipped as they are met.
@@ -38,7 +40,13 @@ impl<'a> Shell<'a> {
 impl Shell<'_> {
     /// Whether some field is nested deeper than any Kubernetes object is.
     pub(crate) fn is_too_deep(&self) -> bool {
-        self.fields.iter().flatten().any(|value| depth(value.get()) > DEEPEST)
+        // Most objects have fewer brackets than that, and counting is cheap.
+        let brackets = |text: &str| {
+            let count = |bracket| memchr::memchr_iter(bracket, text.as_bytes()).count();
+            count(b'{') + count(b'[')
+        };
+        let texts = self.fields.iter().flatten().map(|value| value.get());
+        texts.filter(|text| brackets(text) > DEEPEST).any(|text| depth(text) > DEEPEST)
     }
 }
 
@@ -110,7 +118,8 @@ impl<'de> Visitor<'de> for Top {
                     return Err(A::Error::custom("the key `items` stands there twice"));
                 }
                 Key::Items => {
-                    shell.items = Some(map.next_value::<Option<Vec<Shell<'de>>>>()?.unwrap_or_default());
+                    shell.items =
+                        Some(map.next_value::<Option<Vec<Shell<'de>>>>()?.unwrap_or_default());
                 }
                 Key::Field(at) => {
                     let value = map.next_value()?;
