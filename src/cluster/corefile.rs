@@ -174,8 +174,10 @@ impl Server {
                 let zones = if arguments.is_empty() { keys } else { arguments };
                 // Services of other clusters, which this one's snapshot must not answer for.
                 let inner = directive.inner.iter().filter_map(|line| line.split_first());
-                let elsewhere: Vec<&String> =
-                    inner.filter(|(word, _)| *word == "multicluster").flat_map(|(_, z)| z).collect();
+                let elsewhere: Vec<&String> = inner
+                    .filter(|(word, _)| *word == "multicluster")
+                    .flat_map(|(_, z)| z)
+                    .collect();
                 let zones = zones.iter().filter(|zone| !elsewhere.contains(zone));
                 self.domains.extend(zones.filter_map(|zone| domain(zone)));
             }
