@@ -63,7 +63,8 @@ fn an_object_must_have_a_name_and_a_kind_and_true_times() {
         let mut broken = pod("a", "x", "10.0.0.1");
         change(&mut broken);
         let snapshot = read(&list(&[broken, pod("a", "web", "10.0.0.2")]));
-        assert_eq!(snapshot.broken, [format!("pods.json: {expected}")]);
+        let expected = format!("pods.json: {expected}");
+        assert_eq!(snapshot.broken, [crate::text::terminal(&expected)]);
         assert_eq!(names(&snapshot), ["web"]);
     };
     check(|pod| pod["metadata"]["name"] = json!(""), "Pod without a name: it has no name");
@@ -78,7 +79,7 @@ fn an_object_must_have_a_name_and_a_kind_and_true_times() {
             pod["metadata"]["name"] = json!("x\u{1b}[2J");
             pod["spec"] = json!([]);
         },
-        "Pod a/x\\u{1b}[2J: spec: invalid type: sequence, expected a map",
+        "Pod a/x\u{1b}[2J: spec: invalid type: sequence, expected a map",
     );
 }
 
