@@ -138,7 +138,7 @@ fn a_document_reads_like_this() {
         # kico wrote this from DNS lookups, and replaces or removes files that begin with this line
         # Deployment sock-shop/user-db: only those who asked for it by name may connect to it
         # podSelector: the controller's own selector
-        # from Deployment sock-shop/user: user-db.sock-shop.svc.cluster.local; 27017/TCP by EndpointSlice
+        # from: Deployment sock-shop/user: user-db.sock-shop.svc.cluster.local; 27017/TCP by EndpointSlice
         # traffic that DNS cannot show was not looked for
         apiVersion: networking.k8s.io/v1
         kind: NetworkPolicy
