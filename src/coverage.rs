@@ -130,20 +130,14 @@ pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// The pods that answer the cluster's lookups and have not finished: in a DNS namespace only, because anybody can
-/// give a pod of his own these labels.
+/// CoreDNS's pods that have not finished; not the caches in front of it, which are read instead of it.
 fn dns_pods(cluster: &Cluster) -> Vec<&Pod> {
-    let snapshot = &cluster.snapshot;
-    let is_dns = |pod: &&Pod| {
-        let label = |key: &str, value: &str| pod.meta.labels.get(key).is_some_and(|v| v == value);
-        snapshot.dns_namespaces.contains(&pod.meta.namespace)
-            && !pod.is_finished()
-            && (label("k8s-app", "kube-dns")
-                || label("k8s-app", "coredns")
-                || label("app.kubernetes.io/name", "coredns")
-                || label("dns.operator.openshift.io/daemonset-dns", "default"))
+    let pods = cluster.snapshot.pods.iter().enumerate();
+    let is_replica = |(at, pod): &(usize, &Pod)| {
+        let cache = pod.meta.labels.get("k8s-app").is_some_and(|app| app == "node-local-dns");
+        cluster.is_dns_pod(*at) && !cache && !pod.is_finished()
     };
-    snapshot.pods.iter().filter(is_dns).collect()
+    pods.filter(is_replica).map(|(_, pod)| pod).collect()
 }
 
 /// Whether a path names a pod: the name as a whole, in a file's or a directory's name.
@@ -158,7 +152,7 @@ fn names(path: &str, pod: &str) -> bool {
 
 fn replicas(inputs: &[Input], dns: &[&Pod]) -> Option<Replicas> {
     let is_logged = |pod: &&&Pod| inputs.iter().any(|input| names(&input.path, &pod.meta.name));
-    let (logged, missing): (Vec<&Pod>, Vec<&Pod>) = dns.iter().partition(|pod| is_logged(&pod));
+    let (logged, missing): (Vec<&Pod>, Vec<&Pod>) = dns.iter().partition(|pod| is_logged(pod));
     let listed = |pods: Vec<&Pod>| pods.into_iter().map(|pod| pod.meta.name.clone()).collect();
     (!logged.is_empty()).then(|| Replicas { logged: listed(logged), missing: listed(missing) })
 }
@@ -196,12 +190,12 @@ fn warnings(all: &Coverage, totals: &Totals, dns: &[&Pod]) -> Vec<String> {
             input.problem.as_deref().map(|p| format!(" ({})", terminal(p))).unwrap_or_default();
         let what = match input.state {
             State::Complete | State::Grew => continue,
-            State::Changed => "was rewritten while it was read: its counts are not to be trusted",
-            State::Truncated => "was cut short: what follows is missing",
-            State::Unreadable => "could not be read",
-            State::Interrupted => "was interrupted: what follows is missing",
+            State::Changed => ", rewritten while it was read: its counts are not to be trusted",
+            State::Truncated => ": what follows is missing",
+            State::Unreadable => ": nothing of it is in this report",
+            State::Interrupted => ": what followed is missing",
         };
-        out.push(format!("{} {what}{reason}", terminal(&input.path)));
+        out.push(format!("{} is {}{what}{reason}", terminal(&input.path), input.state.word()));
     }
     if let Some(missing) =
         all.replicas.as_ref().map(|r| &r.missing).filter(|missing| !missing.is_empty())
@@ -217,7 +211,8 @@ fn warnings(all: &Coverage, totals: &Totals, dns: &[&Pod]) -> Vec<String> {
     }
     if totals.cache_queries > 0 {
         out.push(format!(
-            "{} from NodeLocal DNSCaches, which hide the pods behind them: take the caches' own logs instead of CoreDNS's",
+            "{} from NodeLocal DNSCaches, which hide the pods behind them: read the logs of the node-local-dns pods \
+             instead of CoreDNS's",
             plural(totals.cache_queries, "query is", "queries are"),
         ));
     }
@@ -271,7 +266,7 @@ fn overlap(inputs: &[Input], pod: &str) -> Option<String> {
             && seen.0 < other.1
         {
             return Some(format!(
-                "{} and {} are both of {}, over the same time: lines in both count twice",
+                "{} and {} are both of {}, over the same time: lines in both count twice, and counts may be inflated",
                 terminal(first),
                 terminal(path),
                 terminal(pod),
@@ -391,3 +386,6 @@ fn size(bytes: u64) -> String {
         |unit| format!("{}.{} {unit}", whole / 10, whole % 10),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,8 +43,8 @@ pub fn csv_undo(cell: &str) -> &str {
     cell.strip_prefix('\'').unwrap_or(cell)
 }
 
-/// For a Markdown table cell: a code span, in which no renderer finds a link, a tag or somebody to notify.
-/// What would end the span or the cell is escaped as a terminal escapes.
+/// For a Markdown table cell: a code span, in which no renderer finds a link or somebody to notify. What would end
+/// the span or the cell, or be a tag to a careless renderer, is escaped as a terminal escapes.
 pub fn markdown(text: &str) -> String {
     if text.is_empty() {
         return String::new();
@@ -53,7 +53,7 @@ pub fn markdown(text: &str) -> String {
     out.push('`');
     for c in text.chars() {
         match c {
-            '`' | '|' => push_byte(&mut out, c as u8),
+            '`' | '|' | '<' | '>' | '&' => push_byte(&mut out, c as u8),
             _ => push(&mut out, c),
         }
     }
@@ -191,9 +191,9 @@ mod tests {
     fn a_markdown_cell_is_one_closed_code_span() {
         every_char(markdown, |_, out| {
             assert!(out.starts_with('`') && out.ends_with('`') && out.len() > 2, "{out}");
-            assert_eq!(out.matches(['`', '|']).count(), 2, "{out}");
+            assert_eq!(out.matches(['`', '|', '<', '>', '&']).count(), 2, "{out}");
         });
-        assert_eq!(markdown("a|b`c<script>@all"), r"`a\x7cb\x60c<script>@all`");
+        assert_eq!(markdown("a|b`c<script>@all"), r"`a\x7cb\x60c\x3cscript\x3e@all`");
         assert_eq!(markdown(""), "");
     }
 

@@ -1,7 +1,9 @@
 //! Address + time → who held it (SEMANTICS 4). Two owners that fit are both named, never guessed between.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+
+use hashbrown::HashMap;
 
 use super::lifetimes::Lifetime;
 use super::model::{Node, Snapshot};

@@ -1,8 +1,10 @@
 //! What stands behind a Service: workloads, pods, and the pods' ports (SEMANTICS 3, 7; POLICY_RULES 1.5).
 //! An endpoint that somebody else could have written down is never taken for one of the Service's own pods.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+
+use hashbrown::HashMap;
 
 use super::lifetimes::Lifetime;
 use super::model::{Container, Endpoint, EndpointSlice, Pod, Service, Snapshot};

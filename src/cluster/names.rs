@@ -279,6 +279,8 @@ mod tests {
         let mut snapshot = sample(COREFILE).snapshot;
         snapshot.services.push(service("db", "api", "app=api", ""));
         snapshot.services.push(service("db", "db-0", "app=api", ""));
+        // A namespace may be called `svc`: then the suffix `svc.Z` comes before `Z` alone.
+        snapshot.services.push(service("svc", "bank", "app=bank", ""));
         let cluster = cluster(snapshot);
         check(
             &cluster,
@@ -286,6 +288,7 @@ mod tests {
             &[
                 ("db-0.db.shop.svc.cluster.local", "shop/db+"),
                 ("api.db.shop.svc.cluster.local", "db/api"),
+                ("api.bank.svc.shop.svc.cluster.local", "svc/bank+"),
             ],
         );
     }

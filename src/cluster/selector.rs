@@ -1,7 +1,7 @@
 //! Label selectors, exactly as the API documents them: an empty selector matches everything.
 //! <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors>
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 

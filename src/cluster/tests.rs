@@ -88,9 +88,12 @@ fn a_large_cluster_is_indexed_in_time() {
         snapshot.slices.push(slice(&namespace, &app, "http:8080 m:9090", &list));
     }
     let sorted = cluster(snapshot).snapshot;
-    let start = std::time::Instant::now();
-    let cluster = Cluster::new(sorted, &[]);
-    eprintln!("{} workloads, {:?}", cluster.workloads.list.len(), start.elapsed());
-    let start = std::time::Instant::now();
-    eprintln!("{} addresses, {:?}", cluster.hands().changes.len(), start.elapsed());
+    let once = || {
+        let again = sorted.clone();
+        let start = std::time::Instant::now();
+        let cluster = Cluster::new(again, &[]);
+        assert_eq!(cluster.hands().changes.len(), 20_002);
+        start.elapsed()
+    };
+    eprintln!("{:?} at best", (0..10).map(|_| once()).min());
 }

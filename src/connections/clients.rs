@@ -46,19 +46,19 @@ pub(super) enum Key {
 
 /// Finds out who asked, for every row. Rows are sorted by client.
 pub(super) fn askers(tally: &Tally, cluster: &Cluster, exclude: &[String]) -> Askers {
-    let changes = cluster.hands().changes;
+    let changes: HashMap<IpAddr, &[Time]> = cluster.addresses.changes().collect();
     let mut all = Askers { list: Vec::new(), of_row: Vec::new(), addresses: (0, 0) };
     all.of_row.reserve(tally.rows.len());
     let lost: BTreeSet<IpAddr> = tally.lost.iter().filter_map(|l| l.client).collect();
 
-    let mut push = |list: &mut Vec<Asker>, ip, seen| {
+    let push = |list: &mut Vec<Asker>, ip, seen| {
         let holder = cluster.addresses.holder(ip, seen);
         let excluded = is_excluded(&holder, cluster, exclude);
         list.push(Asker { ip, holder, excluded, lost: lost.contains(&ip) });
     };
     for rows in tally.rows.chunk_by(|a, b| a.client == b.client) {
         let Some(ip) = rows.first().map(|row| row.client) else { continue };
-        let bounds = changes.get(&ip).map_or(&[][..], Vec::as_slice);
+        let bounds = changes.get(&ip).copied().unwrap_or_default();
         let parts = parts(rows, bounds);
         let first = all.list.len();
         for (_, seen) in &parts {
@@ -72,7 +72,7 @@ pub(super) fn askers(tally: &Tally, cluster: &Cluster, exclude: &[String]) -> As
         if askers.iter().all(|a| a.holder == Holder::Loopback) {
             continue;
         }
-        let known = changes.contains_key(&ip) || askers.iter().any(|a| a.holder != Holder::Unknown);
+        let known = cluster.addresses.knows(ip);
         all.addresses.0 += 1;
         all.addresses.1 += u64::from(known);
     }

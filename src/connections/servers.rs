@@ -10,7 +10,8 @@ use super::{GroupBy, Server, ServerKind, Status};
 use crate::cluster::Cluster;
 use crate::cluster::addresses::Holder;
 use crate::cluster::backends::{PodPort, Port};
-use crate::cluster::model::{Container, Labels};
+use crate::cluster::infer::Inferred;
+use crate::cluster::model::Container;
 use crate::cluster::names::Meaning;
 use crate::cluster::workloads::WorkloadId;
 use crate::time::Time;
@@ -129,9 +130,8 @@ impl<'a> Servers<'a> {
 
     /// Every server as this view shows it, and its place in the view's order: what is shown as one has one place.
     pub(super) fn shown(&self, group_by: GroupBy) -> (Vec<Shown>, Vec<usize>) {
-        let inferred = Inferred::new(self.cluster);
         let all: Vec<Shown> = (self.asked.list.iter())
-            .map(|asked| self.show(asked, &inferred))
+            .map(|asked| self.show(asked))
             .map(|shown| if group_by == GroupBy::Namespace { by_namespace(shown) } else { shown })
             .collect();
         let mut keys: Vec<_> = all.iter().map(|shown| shown.server.key()).collect();
@@ -142,7 +142,7 @@ impl<'a> Servers<'a> {
         (all, places)
     }
 
-    fn show(&self, asked: &Asked, inferred: &Inferred<'_>) -> Shown {
+    fn show(&self, asked: &Asked) -> Shown {
         let blank = |kind, namespace: &str, name: &str| Server {
             kind,
             namespace: namespace.into(),
@@ -181,15 +181,14 @@ impl<'a> Servers<'a> {
                     in_snapshot: Some(false),
                     ..blank(ServerKind::Service, namespace, name)
                 };
-                match inferred.workload(namespace, name) {
-                    None => server,
-                    Some(id) => {
+                match self.cluster.infer_service(namespace, name) {
+                    Err(_) => server,
+                    Ok(Inferred { workload, ports }) => {
                         status.push(Status::SelectorInferred);
-                        let ports = workload_ports(id, self.cluster);
                         if ports.is_empty() {
                             status.push(Status::NoPorts);
                         }
-                        Server { ports, workloads: vec![id], ..server }
+                        Server { ports, workloads: vec![workload], ..server }
                     }
                 }
             }
@@ -273,56 +272,4 @@ fn container_ports(containers: &[Container]) -> Vec<Port> {
         .map(|p| Port { port: PodPort::Number(p.port), protocol: p.protocol, name: p.name.clone() })
         .collect();
     all.into_iter().collect()
-}
-
-/// The declared ports of a workload: its pods', else its template's.
-fn workload_ports(id: WorkloadId, cluster: &Cluster) -> Vec<Port> {
-    let workload = cluster.workloads.get(id);
-    let pods = workload.pods.iter().filter_map(|pod| cluster.snapshot.pods.get(*pod));
-    let mut ports: BTreeSet<Port> = pods.flat_map(|pod| container_ports(&pod.containers)).collect();
-    if workload.pods.is_empty()
-        && let Some(controller) =
-            workload.controller.and_then(|at| cluster.snapshot.controllers.get(at))
-    {
-        ports.extend(container_ports(&controller.template_containers));
-    }
-    ports.into_iter().collect()
-}
-
-/// With a snapshot of pods alone: the one workload in a namespace that bears a Service's name (DESIGN 3). With any
-/// Service in the snapshot nothing is inferred: the one that is missing was then left out for a reason.
-pub(super) struct Inferred<'a> {
-    bearers: HashMap<(&'a str, &'a str), BTreeSet<WorkloadId>>,
-}
-
-impl<'a> Inferred<'a> {
-    pub(super) fn new(cluster: &'a Cluster) -> Inferred<'a> {
-        let mut bearers: HashMap<_, BTreeSet<_>> = HashMap::new();
-        if !cluster.snapshot.services.is_empty() {
-            return Inferred { bearers };
-        }
-        for (at, workload) in cluster.workloads.list.iter().enumerate() {
-            let pods = workload.pods.iter().filter_map(|pod| cluster.snapshot.pods.get(*pod));
-            let controller =
-                workload.controller.and_then(|at| cluster.snapshot.controllers.get(at));
-            let labels =
-                pods.map(|pod| &pod.meta.labels).chain(controller.map(|c| &c.template_labels));
-            let names = labels.flat_map(borne_names).chain([workload.name.as_str()]);
-            for name in names {
-                let id = WorkloadId(super::clients::index(at));
-                bearers.entry((workload.namespace.as_str(), name)).or_default().insert(id);
-            }
-        }
-        Inferred { bearers }
-    }
-
-    pub(super) fn workload(&self, namespace: &str, service: &str) -> Option<WorkloadId> {
-        let bearers = self.bearers.get(&(namespace, service))?;
-        bearers.first().copied().filter(|_| bearers.len() == 1)
-    }
-}
-
-fn borne_names(labels: &Labels) -> impl Iterator<Item = &str> {
-    let keys = ["app", "name", "app.kubernetes.io/name", "k8s-app"];
-    keys.into_iter().filter_map(|key| labels.get(key)).map(String::as_str)
 }

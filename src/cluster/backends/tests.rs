@@ -147,6 +147,34 @@ fn an_endpoint_without_a_target_means_who_holds_its_address_and_a_pod_made_again
 }
 
 #[test]
+fn where_a_uid_is_missing_namespace_and_name_say_which_pod_an_endpoint_means() {
+    let target = |namespace: &str, name: &str| {
+        let mut slice = slice("shop", "web", "http:8080", &[("10.0.0.1", "a")]);
+        slice.endpoints[0].pod = Some((namespace.into(), name.into(), String::new()));
+        vec![slice]
+    };
+    let pods = || vec![of("a", "10.0.0.1", "web", "app=web", "http:8080")];
+    check(
+        web(),
+        target("shop", "a"),
+        pods(),
+        &["shop/Deployment/web [a] 8080/TCP=http", "EndpointSlice 8080/TCP=http"],
+    );
+    for (namespace, name) in [("bank", "a"), ("shop", "b")] {
+        check(
+            web(),
+            target(namespace, name),
+            pods(),
+            &[
+                "shop/Deployment/web [a] 8080/TCP=http",
+                "TargetPort 8080/TCP=http",
+                &format!("foreign 10.0.0.1 (pod {namespace}/{name})"),
+            ],
+        );
+    }
+}
+
+#[test]
 fn a_slice_of_another_namespace_or_service_says_nothing() {
     check(
         web(),

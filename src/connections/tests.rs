@@ -1,1 +1,0 @@
-//! What a join must not get wrong.

@@ -1,1 +1,0 @@
-//! One small report in every format.
