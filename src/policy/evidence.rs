@@ -149,7 +149,7 @@ impl Subject {
             Ok(peers) => peers,
             Err(trouble) => return unsaid(trouble),
         };
-        let Some(proof) = &connection.proof else { return };
+        let Some(proof) = &connection.proof else { return unsaid(Unsaid::Shared) };
         if service(server, cluster).is_some_and(|service| !service.external_ips.is_empty()) {
             return unsaid(Unsaid::ExternalIps);
         }

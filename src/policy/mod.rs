@@ -4,7 +4,7 @@
 //! `evidence` says who asked for which workload, on which ports; `selectors` which labels stand for a workload;
 //! `closure` what of the evidence those labels can say without saying more; `build` decides who gets a policy,
 //! `around` looks at what else the snapshot says; `draft`, `object` and `comment` make the object and the lines above
-//! it, [`yaml`] and [`write`] the bytes.
+//! it, [`yaml`] and [`mod@write`] the bytes.
 //!
 //! # Every way to be wider than the evidence
 //!
