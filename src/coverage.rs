@@ -152,7 +152,7 @@ fn names(path: &str, pod: &str) -> bool {
 
 fn replicas(inputs: &[Input], dns: &[&Pod]) -> Option<Replicas> {
     let is_logged = |pod: &&&Pod| inputs.iter().any(|input| names(&input.path, &pod.meta.name));
-    let (logged, missing): (Vec<&Pod>, Vec<&Pod>) = dns.iter().partition(|pod| is_logged(&pod));
+    let (logged, missing): (Vec<&Pod>, Vec<&Pod>) = dns.iter().partition(|pod| is_logged(pod));
     let listed = |pods: Vec<&Pod>| pods.into_iter().map(|pod| pod.meta.name.clone()).collect();
     (!logged.is_empty()).then(|| Replicas { logged: listed(logged), missing: listed(missing) })
 }
@@ -386,3 +386,6 @@ fn size(bytes: u64) -> String {
         |unit| format!("{}.{} {unit}", whole / 10, whole % 10),
     )
 }
+
+#[cfg(test)]
+mod tests;

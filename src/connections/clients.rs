@@ -51,7 +51,7 @@ pub(super) fn askers(tally: &Tally, cluster: &Cluster, exclude: &[String]) -> As
     all.of_row.reserve(tally.rows.len());
     let lost: BTreeSet<IpAddr> = tally.lost.iter().filter_map(|l| l.client).collect();
 
-    let mut push = |list: &mut Vec<Asker>, ip, seen| {
+    let push = |list: &mut Vec<Asker>, ip, seen| {
         let holder = cluster.addresses.holder(ip, seen);
         let excluded = is_excluded(&holder, cluster, exclude);
         list.push(Asker { ip, holder, excluded, lost: lost.contains(&ip) });

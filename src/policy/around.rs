@@ -10,7 +10,7 @@ use super::selectors::present;
 use super::{Options, comment, object};
 use crate::cluster::Cluster;
 use crate::cluster::selector::matches;
-use crate::cluster::workloads::{Workload, WorkloadId};
+use crate::cluster::workloads::WorkloadId;
 
 /// Why a workload is never the subject of a policy.
 pub(super) fn unfit(id: WorkloadId, cluster: &Cluster) -> Option<String> {
@@ -24,18 +24,18 @@ pub(super) fn unfit(id: WorkloadId, cluster: &Cluster) -> Option<String> {
     on_host.then(|| "its pods use hostNetwork, where a NetworkPolicy has no effect".into())
 }
 
-/// The ingress policies of the snapshot that select this workload's pods, less those that kico's replace.
+/// The ingress policies of the snapshot that select this workload's pods, less those that this run
+/// replaces.
 pub(super) fn existing<'a>(
     cluster: &'a Cluster,
-    workload: &Workload,
-    names: &BTreeMap<WorkloadId, String>,
+    id: WorkloadId,
+    replaced: &BTreeSet<&str>,
 ) -> Vec<&'a str> {
+    let workload = cluster.workloads.get(id);
     let template = workload.controller.and_then(|index| cluster.snapshot.controllers.get(index));
     let template = template.map(|controller| &controller.template_labels);
     let pods = present(cluster, workload).map(|pod| &pod.meta.labels);
     let labels: Vec<_> = pods.chain(template).collect();
-    let here = cluster.workloads.iter().filter(|(_, other)| other.namespace == workload.namespace);
-    let own: BTreeSet<&String> = here.filter_map(|(id, _)| names.get(&id)).collect();
     let policies = cluster.snapshot.policies.iter();
     let all =
         policies.filter(|policy| policy.meta.namespace == workload.namespace).filter(|policy| {
@@ -46,10 +46,7 @@ pub(super) fn existing<'a>(
             let selector = spec.pod_selector.as_ref().unwrap_or(&everything);
             ingress && labels.iter().any(|labels| matches(selector, labels))
         });
-    all.map(|policy| &policy.meta.name)
-        .filter(|name| !own.contains(name))
-        .map(String::as_str)
-        .collect()
+    all.map(|policy| policy.meta.name.as_str()).filter(|name| !replaced.contains(name)).collect()
 }
 
 /// For all of them: lower-case fragments.

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-
-use super::around::{existing, notes, unfit};
+use super::around::{notes, unfit};
 use super::closure::{self, At, Closed, Peer, Stranger};
 use super::comment::SHOWN;
+use super::draft::Draft;
 use super::evidence::{Evidence, Subject, display, gather};
-use super::selectors::{Selector, Selectors};
+use super::selectors::Selectors;
 use super::{Options, Policies, Policy, Refusal, comment, object};
 use crate::cluster::Cluster;
 use crate::cluster::workloads::WorkloadId;
@@ -55,7 +54,15 @@ pub fn build(report: &Report, cluster: &Cluster, options: &Options<'_>) -> Polic
     let allowed = allowed(&closed);
     together(&allowed, &matched, &names, &mut reasons);
 
-    let mut draft = Draft { evidence: &evidence, names: &names, cluster, options, selectors };
+    let mut draft = Draft {
+        evidence: &evidence,
+        names: &names,
+        allowed: &allowed,
+        matched: &matched,
+        cluster,
+        options,
+        selectors,
+    };
     let mut policies =
         Policies { notes: notes(cluster, &evidence, options), ..Policies::default() };
     for (&id, reasons) in &reasons {
@@ -69,7 +76,7 @@ pub fn build(report: &Report, cluster: &Cluster, options: &Options<'_>) -> Polic
                 refused.insert(id, format!("incomplete, and --strict: {}", join(list)));
             }
             Some(peers) if (options.subjects)(id) => {
-                let Some(policy) = draft.policy(id, peers, &matched, reasons) else { continue };
+                let Some(policy) = draft.policy(id, peers, reasons) else { continue };
                 match reasons.is_empty() {
                     true => policies.complete.push(policy),
                     false => policies.incomplete.push(policy),
@@ -188,103 +195,6 @@ fn together(
                 reasons.entry(*id).or_default().insert(reason);
             }
         }
-    }
-}
-
-/// What one policy is made of.
-struct Draft<'a> {
-    evidence: &'a Evidence,
-    names: &'a BTreeMap<WorkloadId, String>,
-    cluster: &'a Cluster,
-    options: &'a Options<'a>,
-    selectors: Selectors<'a>,
-}
-
-impl Draft<'_> {
-    fn policy(
-        &mut self,
-        id: WorkloadId,
-        allowed: &BTreeMap<Peer, BTreeSet<At>>,
-        matched: &BTreeMap<WorkloadId, BTreeSet<WorkloadId>>,
-        reasons: &BTreeSet<String>,
-    ) -> Option<Policy> {
-        let cluster = self.cluster;
-        let workload = cluster.workloads.get(id);
-        let name = self.names.get(&id)?;
-        let mut peers = Vec::new();
-        let mut chosen: BTreeMap<WorkloadId, LabelSelector> = BTreeMap::new();
-        for peer in allowed.keys() {
-            if let Peer::Workload(client) = peer {
-                chosen.insert(*client, self.selectors.of(*client).ok()?.selector.clone());
-                peers.push(*client);
-            }
-        }
-        let selector = |id: WorkloadId| {
-            let namespace = cluster.workloads.get(id).namespace.clone();
-            chosen.get(&id).map(|selector| (namespace, selector.clone()))
-        };
-        let asked = &self.evidence.subjects.get(&id)?.peers;
-        let mut lines = Vec::new();
-        if self.options.evidence {
-            lines = comment::evidence(asked, allowed, cluster);
-        }
-        let annotation = (!lines.is_empty()).then(|| comment::annotation(&lines));
-        let own = self.selectors.of(id).ok()?.clone();
-        let object = object::object(
-            (&workload.namespace, name),
-            &own.selector,
-            allowed,
-            &selector,
-            (!reasons.is_empty(), annotation),
-        );
-        let others = matched.get(&id).into_iter().flatten().filter(|other| **other != id);
-        let others: Vec<&str> =
-            others.filter_map(|other| self.names.get(other)).map(String::as_str).collect();
-        let comment = self.comment(id, &own, &lines, &others);
-        Some(Policy {
-            object,
-            workload: id,
-            comment,
-            incomplete: reasons.iter().cloned().collect(),
-            peers,
-        })
-    }
-
-    fn comment(
-        &self,
-        id: WorkloadId,
-        own: &Selector,
-        evidence: &[String],
-        others: &[&str],
-    ) -> Vec<String> {
-        let cluster = self.cluster;
-        let subject = display(id, cluster);
-        let mut lines =
-            vec![format!("{subject}: only those who asked for it by name may connect to it")];
-        lines.push(format!("podSelector: {}", own.source));
-        lines.extend(evidence.iter().map(|line| format!("from {line}")));
-        if !others.is_empty() {
-            let others = comment::list(others.iter().copied(), SHOWN);
-            lines.push(format!(
-                "selects pods that other policies select too; apply together: {others}"
-            ));
-        }
-        if !own.idle.is_empty() {
-            let idle: Vec<String> = own.idle.iter().map(|id| display(*id, cluster)).collect();
-            let idle = comment::list(idle.iter().map(String::as_str), SHOWN);
-            lines.push(format!("also fits the template of what has no pod now: {idle}"));
-        }
-        let existing = existing(cluster, cluster.workloads.get(id), self.names);
-        if !existing.is_empty() {
-            let existing = comment::list(existing.iter().copied(), SHOWN);
-            lines.push(format!("policies add up, and these select its pods already: {existing}"));
-        }
-        if !self.options.changed_evidence.is_empty() {
-            let flags = self.options.changed_evidence.join(" ");
-            lines.push(format!("what counts as evidence was changed by: {flags}"));
-        }
-        lines.push("traffic that DNS cannot show was not looked for".into());
-        lines
     }
 }
 

@@ -12,8 +12,9 @@ use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Client, Connection, Report, Server, ServerKind, Status};
 
 /// What gives a snapshot everything that policies need.
-const KUBECTL: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,deployments,\
-                       statefulsets,daemonsets,jobs,cronjobs,networkpolicies -A -o json";
+const KUBECTL: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,\
+                       deployments,statefulsets,daemonsets,jobs,cronjobs,networkpolicies,\
+                       ingresses,configmaps -A -o json";
 
 /// The evidence, by subject.
 #[derive(Debug, Default)]
@@ -148,7 +149,7 @@ impl Subject {
             Ok(peers) => peers,
             Err(trouble) => return unsaid(trouble),
         };
-        let Some(proof) = &connection.proof else { return };
+        let Some(proof) = &connection.proof else { return unsaid(Unsaid::Shared) };
         if service(server, cluster).is_some_and(|service| !service.external_ips.is_empty()) {
             return unsaid(Unsaid::ExternalIps);
         }

@@ -2,17 +2,19 @@
 //! Ingress only. It reads no file and knows no clock; it never widens a selector so that a policy can be written.
 //!
 //! `evidence` says who asked for which workload, on which ports; `selectors` which labels stand for a workload;
-//! `closure` what of the evidence those labels can say without saying more; `build` makes the objects, `comment` the
-//! lines above them, `around` looks at what else the snapshot says; [`yaml`] and [`write`] make the bytes.
+//! `closure` what of the evidence those labels can say without saying more; `build` decides who gets a policy,
+//! `around` looks at what else the snapshot says; `draft`, `object` and `comment` make the object and the lines above
+//! it, [`yaml`] and [`mod@write`] the bytes.
 //!
 //! # Every way to be wider than the evidence
 //!
 //! A policy generator can go wrong in thirty-one known ways. Those that concern ingress each have a test whose name
-//! begins with the number (`w07_…`), in `policy/tests.rs` unless another place is named. The others:
+//! begins with the number (`w07_…`), in `policy/tests/`, and `tests/policy_property.rs` looks
+//! at all of them at once. Where only a part can be tested here, or none:
 //!
 //! | | |
 //! |---|---|
-//! | W16 | an address that stands for many (proxy, DNS cache) is named by `cluster::addresses`; here as W15 |
+//! | W16 | an address that stands for many (proxy, DNS cache) is named by `cluster::addresses`; here it is no peer |
 //! | W17 | who held an address when is for `cluster::addresses`; what it could not tell apart is tested here |
 //! | W22 | names are read, from the right, by `name` and `cluster::names`; what is not in the snapshot is tested here |
 //! | W25 | which types make a connection is decided in `connections`; what is no evidence is tested here |
@@ -24,6 +26,7 @@ mod around;
 mod build;
 mod closure;
 mod comment;
+mod draft;
 mod evidence;
 mod labels;
 mod object;

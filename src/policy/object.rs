@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::closure::{At, Peer};
 use super::labels::is_subdomain;
+use super::selectors::Selector;
 use crate::cluster::Cluster;
 use crate::cluster::backends::PodPort;
 use crate::cluster::workloads::{Workload, WorkloadId};
@@ -68,46 +69,37 @@ fn clean(text: &str, room: usize) -> String {
     text.trim_matches('-').into()
 }
 
-/// The spec. Peers with the same ports share a rule; nothing else is merged.
+/// The object. Peers with the same ports share a rule; nothing else is merged.
 pub(super) fn object(
     (namespace, name): (&str, &str),
     subject: &LabelSelector,
     peers: &BTreeMap<Peer, BTreeSet<At>>,
-    selector: &dyn Fn(WorkloadId) -> Option<(String, LabelSelector)>,
-    (incomplete, evidence): (bool, Option<String>),
+    selectors: &BTreeMap<WorkloadId, (&str, Selector)>,
 ) -> NetworkPolicy {
     let mut rules: BTreeMap<&BTreeSet<At>, Vec<NetworkPolicyPeer>> = BTreeMap::new();
-    for (peer, ports) in peers {
-        let Some(item) = item(peer, selector) else { continue };
+    for (peer, ports) in peers.iter().filter(|(_, ports)| !ports.is_empty()) {
+        let Some(item) = item(peer, selectors) else { continue };
         let items = rules.entry(ports).or_default();
         // Two workloads may bear the same labels.
         if !items.contains(&item) {
             items.push(item);
         }
     }
-    let ingress = rules
-        .into_iter()
-        .filter(|(ports, items)| !ports.is_empty() && !items.is_empty())
-        .map(|(ports, items)| NetworkPolicyIngressRule {
-            from: Some(items),
-            ports: Some(ports.iter().map(port).collect()),
-        })
-        .collect();
-    let mut labels = BTreeMap::from([("app.kubernetes.io/managed-by".into(), "kico".into())]);
-    if incomplete {
-        labels.insert("kico.dev/incomplete".into(), "true".into());
-    }
+    let rules = rules.into_iter().map(|(ports, items)| NetworkPolicyIngressRule {
+        from: Some(items),
+        ports: Some(ports.iter().map(port).collect()),
+    });
+    let kico = BTreeMap::from([("app.kubernetes.io/managed-by".into(), "kico".into())]);
     NetworkPolicy {
         metadata: ObjectMeta {
             name: Some(name.into()),
             namespace: Some(namespace.into()),
-            labels: Some(labels),
-            annotations: evidence.map(|text| BTreeMap::from([("kico.dev/evidence".into(), text)])),
+            labels: Some(kico),
             ..ObjectMeta::default()
         },
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(subject.clone()),
-            ingress: Some(ingress),
+            ingress: Some(rules.collect()),
             policy_types: Some(vec!["Ingress".into()]),
             egress: None,
         }),
@@ -117,27 +109,23 @@ pub(super) fn object(
 /// One item of `from`: namespace *and* labels, or one node's address.
 fn item(
     peer: &Peer,
-    selector: &dyn Fn(WorkloadId) -> Option<(String, LabelSelector)>,
+    selectors: &BTreeMap<WorkloadId, (&str, Selector)>,
 ) -> Option<NetworkPolicyPeer> {
+    let mut item = NetworkPolicyPeer::default();
     match peer {
         Peer::Workload(id) => {
-            let (namespace, pods) = selector(*id)?;
-            let labels = BTreeMap::from([(NAMESPACE_LABEL.into(), namespace)]);
-            Some(NetworkPolicyPeer {
-                ip_block: None,
-                namespace_selector: Some(LabelSelector {
-                    match_labels: Some(labels),
-                    match_expressions: None,
-                }),
-                pod_selector: Some(pods),
-            })
+            let (namespace, pods) = selectors.get(id)?;
+            let labels = BTreeMap::from([(NAMESPACE_LABEL.into(), (*namespace).into())]);
+            item.namespace_selector =
+                Some(LabelSelector { match_labels: Some(labels), match_expressions: None });
+            item.pod_selector = Some(pods.selector.clone());
         }
         Peer::Node(_, address) => {
             let length = if address.is_ipv4() { 32 } else { 128 };
-            let block = IPBlock { cidr: format!("{address}/{length}"), except: None };
-            Some(NetworkPolicyPeer { ip_block: Some(block), ..NetworkPolicyPeer::default() })
+            item.ip_block = Some(IPBlock { cidr: format!("{address}/{length}"), except: None });
         }
     }
+    Some(item)
 }
 
 fn port((port, protocol): &At) -> NetworkPolicyPort {

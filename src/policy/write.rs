@@ -270,6 +270,27 @@ mod tests {
     }
 
     #[test]
+    fn kubectl_finds_every_policy_by_the_kustomization() {
+        if !crate::policy::tests::has_kubectl() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        // Even of a namespace that is called as the directory of the incomplete ones is.
+        let policies = policies(&["shop/a", "incomplete/b"], &["shop/c", "incomplete/d"]);
+        directory(&policies, dir.path()).unwrap();
+        for (under, names) in [("", ["a", "b"]), (INCOMPLETE, ["c", "d"])] {
+            let mut kubectl = std::process::Command::new("kubectl");
+            let output = kubectl.arg("kustomize").arg(dir.path().join(under)).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let text = String::from_utf8(output.stdout).unwrap();
+            for name in names {
+                assert!(text.contains(&format!("name: {name}\n")), "{text}");
+            }
+            assert_eq!(text.matches("kind: NetworkPolicy").count(), 2);
+        }
+    }
+
+    #[test]
     fn a_rerun_removes_what_is_kicos_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         directory(&policies(&["shop/a", "old/b"], &["shop/c", "old/d"]), dir.path()).unwrap();

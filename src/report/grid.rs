@@ -8,22 +8,37 @@ use crate::text;
 const GAP: usize = 3;
 /// No column is cut to less than this.
 const LEAST: usize = 12;
+/// As much of a name is worth reading.
+const NAME: usize = 6;
 
 /// A column: its header, and how its cells stand.
 #[derive(Clone, Copy)]
 pub(super) struct Column {
     head: &'static str,
-    number: bool,
+    kind: Kind,
+}
+
+/// What a column holds, in the order in which columns give way on a narrow terminal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Name,
+    Number,
 }
 
 /// A column of text.
 pub(super) const fn text(head: &'static str) -> Column {
-    Column { head, number: false }
+    Column { head, kind: Kind::Text }
+}
+
+/// A column of names, which are cut only when cutting all other text was not enough.
+pub(super) const fn name(head: &'static str) -> Column {
+    Column { head, kind: Kind::Name }
 }
 
 /// A column of numbers, which stand at its right end and are never cut.
 pub(super) const fn number(head: &'static str) -> Column {
-    Column { head, number: true }
+    Column { head, kind: Kind::Number }
 }
 
 /// Writes a grid. Cells are untrusted text; an empty one is `-`.
@@ -45,7 +60,8 @@ pub(super) fn write(
     rows.iter().try_for_each(|row| writeln!(out, "{}", line(columns, &widths, row)))
 }
 
-/// As wide as the widest cell; where that is too much for the terminal, the widest columns give way.
+/// As wide as the widest cell; where that is too much for the terminal, the widest columns
+/// give way, names last.
 fn widths(columns: &[Column], rows: &[Vec<String>], most: Option<usize>) -> Vec<usize> {
     let cell = |row: &Vec<String>, at: usize| row.get(at).map_or(0, String::len);
     let widest = |at: usize| rows.iter().map(|row| cell(row, at)).max().unwrap_or(0);
@@ -54,17 +70,15 @@ fn widths(columns: &[Column], rows: &[Vec<String>], most: Option<usize>) -> Vec<
     let Some(most) = most else { return widths };
     let mut excess =
         (widths.iter().sum::<usize>() + GAP * columns.len().saturating_sub(1)).saturating_sub(most);
-    while excess > 0 {
-        let soft = widths
-            .iter_mut()
-            .zip(columns)
-            .filter(|(_, column)| !column.number)
-            .map(|(width, _)| width);
-        match soft.max_by_key(|width| **width) {
-            Some(width) if *width > LEAST => *width -= 1,
-            _ => break,
+    for kind in [Kind::Text, Kind::Name] {
+        while excess > 0 {
+            let soft = widths.iter_mut().zip(columns).filter(|(_, column)| column.kind == kind);
+            match soft.map(|(width, _)| width).max_by_key(|width| **width) {
+                Some(width) if *width > LEAST => *width -= 1,
+                _ => break,
+            }
+            excess -= 1;
         }
-        excess -= 1;
     }
     widths
 }
@@ -76,7 +90,7 @@ fn line(columns: &[Column], widths: &[usize], cells: &[String]) -> String {
             out.push_str(&" ".repeat(GAP));
         }
         let cell = cut(cell, width);
-        out.push_str(&if column.number {
+        out.push_str(&if column.kind == Kind::Number {
             format!("{cell:>width$}")
         } else {
             format!("{cell:width$}")
@@ -86,10 +100,16 @@ fn line(columns: &[Column], widths: &[usize], cells: &[String]) -> String {
     out
 }
 
-/// A cell that is too wide loses its middle: both ends of a name tell something. Cells are ASCII.
+/// A cell that is too wide loses its middle: both ends of a name tell something. What it is, in parentheses, stays if
+/// there is room. Cells are ASCII.
 fn cut(cell: &str, width: usize) -> String {
     if cell.len() <= width {
         return cell.into();
+    }
+    if let Some((name, kind)) = cell.rfind(" (").and_then(|at| cell.split_at_checked(at))
+        && kind.len() + NAME <= width
+    {
+        return cut(name, width - kind.len()) + kind;
     }
     let tail = (width - 1) / 2;
     let head = width - 1 - tail;

@@ -65,8 +65,7 @@ pub fn summary(report: &Report) -> String {
         ));
     }
     if !report.failed_lookups.is_empty() {
-        let number = plural(report.failed_lookups.len() as u64, "name", "names");
-        lines.push(format!("{number} only ever failed"));
+        lines.push(failed_head(report));
     }
     lines.extend(coverage.warnings.iter().map(|warning| format!("Warning: {warning}")));
     let rejected: u64 = coverage.lines.rejected.iter().sum();
@@ -154,10 +153,9 @@ fn list(items: impl IntoIterator<Item = String>, most: usize, separator: &str) -
     items.join(separator)
 }
 
-/// What stands under every table for people: the failed lookups' head line.
+/// `3 names only ever failed`
 fn failed_head(report: &Report) -> String {
-    let number = report.failed_lookups.len() as u64;
-    format!("Failed lookups: {} that only ever failed", plural(number, "name", "names"))
+    format!("{} only ever failed", plural(report.failed_lookups.len() as u64, "name", "names"))
 }
 
 /// A number of failed records, which is a lower bound if the client lost names.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::grid::{self, number, text};
+use super::grid::{self, name, number, text};
 use super::{Style, at_least, client_label, failed_head, list, port_labels, server_label};
 use crate::cluster::Cluster;
 use crate::connections::{Report, Status};
@@ -47,13 +47,13 @@ fn connections(
     };
     let is_plain =
         report.connections.iter().all(|c| !c.status.iter().any(|status| is_news(&status)));
-    let mut columns = vec![text("CLIENT"), text("SERVER"), text("PORTS"), number("QUERIES")];
+    let mut columns = vec![name("CLIENT"), name("SERVER"), text("PORTS"), number("QUERIES")];
     columns.extend((!is_plain).then_some(text("STATUS")));
     let row = |connection: &crate::connections::Connection| {
         let mut row = vec![
             client_label(&connection.client),
             server_label(&connection.server),
-            list(port_labels(&connection.server), 4, ","),
+            list(port_labels(&connection.server), 2, ","),
             count(connection.queries),
         ];
         let words = connection.status.iter().filter(is_news).map(|status| status.word().to_owned());
@@ -73,14 +73,14 @@ pub(super) fn failed(
     if report.failed_lookups.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}", failed_head(report))?;
+    writeln!(out, "\nFailed lookups: {}", failed_head(report))?;
     let mut lookups: Vec<_> = report.failed_lookups.iter().collect();
     lookups.sort_by_key(|lookup| std::cmp::Reverse(lookup.queries));
     let row = |lookup: &&crate::connections::FailedLookup| {
         let queries = at_least(lookup.queries, lookup.lower_bound);
         vec![client_label(&lookup.client), lookup.name.clone(), lookup.rcode.to_owned(), queries]
     };
-    let columns = [text("CLIENT"), text("NAME"), text("RCODE"), number("QUERIES")];
+    let columns = [name("CLIENT"), name("NAME"), text("RCODE"), number("QUERIES")];
     grid::write(&columns, lookups.iter().take(most).map(row).collect(), style, out)?;
     match lookups.len().saturating_sub(most) {
         0 => Ok(()),

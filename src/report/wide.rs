@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::grid::{self, number, text};
+use super::grid::{self, name, number, text};
 use super::table::{failed, notes, warnings};
 use super::{Style, at_least, client_label, list, port_labels, server_label, workload_label};
 use crate::cluster::Cluster;
@@ -26,10 +26,10 @@ pub fn write(
         writeln!(out, "No connections.")?;
     } else {
         let columns = [
-            text("CLIENT"),
+            name("CLIENT"),
             text("PODS"),
             text("ADDRESSES"),
-            text("SERVER"),
+            name("SERVER"),
             text("BEHIND IT"),
             text("PORTS"),
             text("NAMES"),

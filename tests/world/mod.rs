@@ -31,7 +31,6 @@ const START: Time = 1_767_225_600 * SECOND;
 /// A cluster, and what was logged of it.
 #[derive(Debug)]
 pub(crate) struct World {
-    number: u64,
     pub(crate) loads: Vec<Load>,
     pub(crate) pods: Vec<Made>,
     services: Vec<Service>,
@@ -131,15 +130,15 @@ impl World {
         let mut dice = Dice(number.wrapping_mul(0x2545_f491_4f6c_dd1d));
         let node = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
         let (loads, pods) = (Vec::new(), Vec::new());
-        let mut world = World { number, loads, pods, services: Vec::new(), rows: Vec::new(), node };
-        for index in 0..2 + dice.below(6) {
+        let mut world = World { loads, pods, services: Vec::new(), rows: Vec::new(), node };
+        for index in 0..3 + dice.below(6) {
             world.add_load(&mut dice, index);
         }
         world.reuse_addresses(&mut dice);
         for index in 0..1 + dice.below(5) {
             world.add_service(&mut dice, index);
         }
-        for _ in 0..1 + dice.below(14) {
+        for _ in 0..4 + dice.below(20) {
             world.add_row(&mut dice);
         }
         world

@@ -67,7 +67,7 @@ fn policies_that_select_the_same_pods_are_incomplete_together() {
     let policies = world.build();
     assert_eq!(policies.complete.len(), 2);
     let shared =
-        |policy: &&Policy| policy.comment.iter().any(|line| line.contains("apply together"));
+        |policy: &&Policy| policy.comment.iter().any(|line| line.contains("apply them together"));
     assert_eq!(
         policies.complete.iter().filter(shared).count(),
         1,

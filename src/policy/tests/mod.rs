@@ -6,6 +6,7 @@ mod wider;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::process::Command;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_yaml::Value;
@@ -35,6 +36,14 @@ pub(super) fn cluster() -> Cluster {
         slices: Vec::new(),
         dns_services: Vec::new(),
     }
+}
+
+/// Whether kubectl can be asked. In CI it must be.
+pub(super) fn has_kubectl() -> bool {
+    let found = Command::new("kubectl").args(["version", "--client"]).output().is_ok();
+    let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(found || !ci, "kubectl must be on the PATH");
+    found
 }
 
 fn labels(text: &str) -> Labels {

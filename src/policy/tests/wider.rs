@@ -368,11 +368,12 @@ fn w21_policies_that_select_the_pods_already_are_named() {
     policy("sock-shop", "egress", "app=user-db", Some("Egress"));
     policy("sock-shop", "others", "app=user", Some("Ingress"));
     policy("billing", "elsewhere", "", Some("Ingress"));
-    // What this run replaces adds nothing.
+    // What this run replaces adds nothing; what an earlier one left there does.
     policy("sock-shop", "user-db-deployment-ingress", "app=user-db", Some("Ingress"));
+    policy("sock-shop", "user-deployment-ingress", "app=user-db", Some("Ingress"));
     let comment = &world.build().complete[0].comment;
     let line = comment.iter().find(|line| line.contains("add up")).unwrap();
-    assert!(line.ends_with("already: allow-all, db"), "{line}");
+    assert!(line.ends_with("already: allow-all, db, user-deployment-ingress"), "{line}");
 }
 
 #[test]

@@ -1,0 +1,163 @@
+//! What a reader must be told, and in which order.
+
+use super::*;
+use crate::cluster::model::{Meta, Snapshot};
+use crate::cluster::tests_support::{at, cluster, labels, pod};
+
+fn input(path: &str, answered: u64, failed: u64) -> Input {
+    Input {
+        path: path.into(),
+        is_log: true,
+        bytes: 2048,
+        lines: Lines { total: answered + failed, queries: answered + failed, ..Lines::default() },
+        answered,
+        failed,
+        unknown: 0,
+        outside: 0,
+        untimed: 0,
+        seen: Some((at("09:00:00"), at("10:00:00"))),
+        state: State::Complete,
+        problem: None,
+        id: 0,
+    }
+}
+
+fn made() -> Cluster {
+    let dns = |name: &str, app: &str| Pod {
+        meta: Meta { labels: labels(app), ..pod("kube-system", name, "").meta },
+        ..pod("kube-system", name, "")
+    };
+    cluster(Snapshot {
+        pods: vec![
+            dns("coredns-5dd-aaaaa", "k8s-app=kube-dns"),
+            dns("coredns-5dd-bbbbb", "k8s-app=kube-dns"),
+            dns("node-local-dns-x", "k8s-app=node-local-dns"),
+            Pod { phase: "Succeeded".into(), ..dns("coredns-5dd-ccccc", "k8s-app=kube-dns") },
+        ],
+        ..Snapshot::default()
+    })
+}
+
+/// Every warning must begin as `expected` says, in that order.
+fn check(inputs: &[Input], totals: &Totals, lost: &[Lost], expected: &[&str]) -> Coverage {
+    let coverage = cover(inputs, totals, lost, &made());
+    let fits =
+        coverage.warnings.iter().zip(expected).all(|(warning, start)| warning.starts_with(start));
+    assert!(fits && coverage.warnings.len() == expected.len(), "{:#?}", coverage.warnings);
+    coverage
+}
+
+#[test]
+fn nothing_odd_is_no_warning_and_the_sums_are_right() {
+    let logs = [input("b/coredns-5dd-bbbbb.txt", 10, 1), input("a/coredns-5dd-aaaaa.txt", 5, 0)];
+    let coverage = check(&logs, &Totals::default(), &[], &[]);
+    assert_eq!(coverage.queries, [15, 1, 0]);
+    assert_eq!(coverage.lines.total, 16);
+    assert_eq!(coverage.inputs[0].path, "a/coredns-5dd-aaaaa.txt");
+    assert_eq!(coverage.seen, Some((at("09:00:00"), at("10:00:00"))));
+    let logged = ["coredns-5dd-aaaaa".to_owned(), "coredns-5dd-bbbbb".to_owned()];
+    assert_eq!(coverage.replicas, Some(Replicas { logged: logged.into(), missing: Vec::new() }));
+}
+
+#[test]
+fn the_worst_comes_first() {
+    let unknown = Lines { total: 3, rejected: [0, 0, 0, 0, 3], ..Lines::default() };
+    let inputs = [
+        Input { lines: unknown, state: State::Changed, ..input("coredns-5dd-aaaaa.log", 0, 7) },
+        Input { state: State::Grew, ..input("z", 0, 0) },
+    ];
+    let totals = Totals {
+        addresses: 100,
+        addresses_known: 4,
+        other_domains: vec!["corp.internal".into()],
+        cache_queries: 1,
+        lost_clients: vec!["shop/web".into()],
+        ..Totals::default()
+    };
+    let lost = [Lost { client: None, records: [1, 2, 3], names: 5 }];
+    check(
+        &inputs,
+        &totals,
+        &lost,
+        &[
+            "logs and snapshot may be of different clusters: of 100 client addresses only 4 are",
+            "no lookup succeeded (7 failed)",
+            "kubernetes.default.svc.corp.internal was answered",
+            "coredns-5dd-aaaaa.log is changed",
+            "1 CoreDNS replica without a log among the inputs, and what was asked there is not in this report: \
+             coredns-5dd-bbbbb",
+            "1 query is from NodeLocal DNSCaches",
+            "3 lines of CoreDNS are in a format",
+            "1 client asked for more names than --max-names keeps: 6 queries are of about 5 names in sums only \
+             (shop/web)",
+        ],
+    );
+}
+
+#[test]
+fn five_percent_of_the_addresses_are_enough() {
+    let totals = Totals { addresses: 100, addresses_known: 5, ..Totals::default() };
+    check(&[input("a", 1, 0)], &totals, &[], &[]);
+    let none = Totals { addresses: 3, ..Totals::default() };
+    let warned = check(&[input("a", 1, 0)], &none, &[], &["logs and snapshot may be"]);
+    assert!(warned.warnings[0].contains("only 0 are"), "{:?}", warned.warnings);
+    // Without a snapshot nothing can be of another cluster.
+    let bare = Cluster::new(Snapshot::default(), &[]);
+    assert!(cover(&[input("a", 1, 0)], &none, &[], &bare).warnings.is_empty());
+}
+
+#[test]
+fn replicas_are_known_only_if_a_path_names_one() {
+    let coverage = check(&[input("all.txt", 1, 0)], &Totals::default(), &[], &[]);
+    assert_eq!(coverage.replicas, None);
+    assert!(coverage.notes.iter().any(|note| note.starts_with("CoreDNS replicas: not known")));
+}
+
+#[test]
+fn a_path_names_a_pod_as_a_whole_word() {
+    for path in
+        ["coredns-a.txt", "x/coredns-a/0.log", "kube-system_coredns-a_uid/0.log", "coredns-a"]
+    {
+        assert!(names(path, "coredns-a"), "{path}");
+    }
+    for path in ["coredns-ab.txt", "my-coredns-a.txt", "coredns-a-1.txt", "coredns", ""] {
+        assert!(!names(path, "coredns-a"), "{path}");
+    }
+}
+
+#[test]
+fn two_logs_of_one_pod_over_one_time_are_said() {
+    let later = Some((at("10:00:00"), at("11:00:00")));
+    let inside = Some((at("09:30:00"), at("09:40:00")));
+    let both = [input("x/coredns-5dd-aaaaa.txt", 1, 0), input("y/coredns-5dd-aaaaa.txt", 1, 0)];
+    let replica = "1 CoreDNS replica without";
+    let warned =
+        check(&both, &Totals::default(), &[], &[replica, "x/coredns-5dd-aaaaa.txt and y/"]);
+    assert!(warned.warnings[1].contains("inflated"));
+    let [first, second] = both;
+    let second = Input { seen: inside, ..second };
+    check(&[first.clone(), second.clone()], &Totals::default(), &[], &[replica, "x/"]);
+    let second = Input { seen: later, ..second };
+    check(&[first.clone(), second.clone()], &Totals::default(), &[], &[replica]);
+    // A log without times may overlap or not: not known, not said.
+    check(&[first, Input { seen: None, ..second }], &Totals::default(), &[], &[replica]);
+}
+
+#[test]
+fn logs_without_times_say_how_to_get_them() {
+    let untimed = Input { seen: None, untimed: 1, ..input("a", 1, 0) };
+    let coverage = cover(&[untimed], &Totals::default(), &[], &made());
+    assert!(coverage.notes.iter().any(|note| note.contains("kubectl logs --timestamps")));
+}
+
+#[test]
+fn numbers_are_for_people() {
+    let shares = [(0, 3), (1, 100_000), (2, 3), (99_999, 100_000), (3, 3), (0, 0)];
+    let shown: Vec<String> = shares.iter().map(|(part, whole)| percent(*part, *whole)).collect();
+    assert_eq!(shown, ["0 %", "0.1 %", "66.6 %", "99.9 %", "100 %", "100 %"]);
+    assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+    assert_eq!(
+        [0, 1023, 1024, 1_500_000, u64::MAX].map(size),
+        ["0 B", "1023 B", "1.0 KiB", "1.4 MiB", "16777215.9 TiB"]
+    );
+}
