@@ -22,7 +22,6 @@ use crate::progress::Progress;
 pub(super) struct Gathered {
     pub(super) reading: Reading,
     pub(super) cluster: Cluster,
-    pub(super) window: Window,
     /// Done, Partial or Interrupted.
     pub(super) exit: Exit,
 }
@@ -70,7 +69,7 @@ pub(super) fn gather(
     }
     let exit = judge(&reading, &cluster, messages);
     let reading = Reading { tally: clip_tally(reading.tally, window)?, ..reading };
-    Ok(Gathered { reading, cluster, window, exit })
+    Ok(Gathered { reading, cluster, exit })
 }
 
 fn threads(args: &cli::Read) -> usize {

@@ -210,6 +210,7 @@ impl World {
                     counts: vec![(Kind { qtype, rcode }, 1)],
                     seen: row.time.map(|time| (time, time)),
                     place: Place { path: "dns.log".into(), line: 1 },
+                    answered: None,
                 }
             })
             .collect();
@@ -217,7 +218,7 @@ impl World {
             let key = |row: &Row| (row.client, row.name.clone(), row.seen.is_none(), row.seen);
             key(a).cmp(&key(b))
         });
-        Tally { rows, lost: Vec::new() }
+        Tally { rows, ..Tally::default() }
     }
 }
 

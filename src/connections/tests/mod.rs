@@ -20,6 +20,7 @@ fn row(line: usize, text: &str) -> Row {
         counts: Vec::new(),
         seen: None,
         place: Place { path: "a.log".into(), line: line as u64 + 1 },
+        answered: None,
     };
     for word in words {
         if let Some((first, last)) = word.strip_prefix('@').and_then(|times| times.split_once('-'))
@@ -41,7 +42,7 @@ fn tally(rows: &[&str]) -> Tally {
         let key = |row: &Row| (row.client, row.name.clone(), row.seen.is_none(), row.seen);
         key(a).cmp(&key(b))
     });
-    Tally { rows, lost: Vec::new() }
+    Tally { rows, ..Tally::default() }
 }
 
 /// `shop/Deployment/web` asks for `shop/db` (5432, 9187) and nobody else lives there but a CronJob in jobs, a node, a
