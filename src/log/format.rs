@@ -1,23 +1,359 @@
-//! `--log-format`: the `log` directive's own format string, compiled (LOG_FORMATS 1.5).
+//! `--log-format`: the `log` directive's own format string, compiled (LOG_FORMATS 1.5). It guesses nothing: a line that
+//! does not match the whole format is not of it, and a format that does not tell the client is refused.
 
-/// A compiled format.
+use std::net::IpAddr;
+
+use memchr::memmem;
+
+use super::client;
+use super::record::{Kind, QType, Rcode};
+
+/// A compiled format: literals, and fields between them.
 #[derive(Debug)]
-pub struct Format {}
+pub struct Format {
+    parts: Vec<Part>,
+}
+
+/// One match of a format in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found<'a> {
+    /// Its first byte, and the one behind it.
+    pub place: (usize, usize),
+    /// The client's address, as text.
+    pub client: &'a [u8],
+    /// The name, escapes kept.
+    pub name: &'a [u8],
+    /// What was asked, and how it went.
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(Vec<u8>),
+    Field(Field),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Remote,
+    Name,
+    Type,
+    Rcode,
+    Flags,
+    Number,
+    /// Anything without a blank.
+    Word,
+    /// Metadata: anything, or nothing.
+    Any,
+}
+
+const COMMON: &str = "{remote}:{port} - {>id} \"{type} {class} {name} {proto} {size} {>do} {>bufsize}\" \
+                      {rcode} {>rflags} {rsize} {duration}";
+
+/// The longest a name is printed, and the longest metadata that is read over.
+const NAME: usize = 1100;
+const ANY: usize = 300;
 
 impl Format {
     /// Compiles the format as it stands in the Corefile. Refuses one without `{remote}`; the second value is a warning.
     pub fn compile(text: &str) -> anyhow::Result<(Format, Option<String>)> {
-        let _ = text;
-        todo!()
+        let text = unquoted(text)
+            .replace("{combined}", "{common} \"{>opcode}\"")
+            .replace("{common}", COMMON);
+        let mut parts: Vec<Part> = Vec::new();
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let (part, length) = first_part(rest);
+            match (parts.last_mut(), part) {
+                (Some(Part::Literal(before)), Part::Literal(more)) => before.extend(more),
+                (Some(Part::Field(_)), Part::Field(_)) => anyhow::bail!(
+                    "two labels of the log format stand side by side, at {:?}: where the first ends, no line tells",
+                    rest
+                ),
+                (_, part) => parts.push(part),
+            }
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        let has = |field| parts.contains(&Part::Field(field));
+        if !has(Field::Remote) {
+            anyhow::bail!("the log format has no {{remote}}, so that no line tells who asked");
+        }
+        if !has(Field::Name) {
+            anyhow::bail!(
+                "the log format has no {{name}}, so that no line tells what was asked for"
+            );
+        }
+        let warning = (!has(Field::Rcode)).then(|| {
+            "the log format has no {rcode}, so that no line tells whether a lookup was answered"
+                .to_owned()
+        });
+        Ok((Format { parts }, warning))
     }
 
-    /// Hands over every record of this format on the line; whether there was one.
-    pub(super) fn records(
-        &self,
-        line: &[u8],
-        record: &mut dyn FnMut(&super::record::Record<'_>) -> bool,
-    ) -> bool {
-        let _ = (line, record);
-        todo!()
+    /// Every match in the text.
+    pub(super) fn all<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = Found<'a>> {
+        // CoreDNS writes a level directly before the format; without one, any word may be its first.
+        let levels = memmem::find(text, b"[INFO] ").is_some();
+        let mut from = 0;
+        std::iter::from_fn(move || {
+            let found = self.find(text, from, levels)?;
+            from = found.place.1.max(from + 1);
+            Some(found)
+        })
+    }
+
+    fn find<'a>(&self, text: &'a [u8], from: usize, levels: bool) -> Option<Found<'a>> {
+        let rest = text.get(from..)?;
+        if let Some(Part::Literal(literal)) = self.parts.first() {
+            return memmem::find_iter(rest, literal).find_map(|at| self.at(text, from + at));
+        }
+        if levels {
+            let mut starts = memmem::find_iter(rest, b"[INFO] ").map(|at| from + at + 7);
+            return starts.find_map(|at| self.at(text, at));
+        }
+        let starts = |at: usize| match at.checked_sub(1).and_then(|before| text.get(before)) {
+            None | Some(b'"') => true,
+            Some(b' ') => !text.get(..at - 1).is_some_and(|left| left.ends_with(b"\\")),
+            Some(byte) => *byte < b' ' || !byte.is_ascii(),
+        };
+        (from..text.len()).filter(|at| starts(*at)).find_map(|at| self.at(text, at))
+    }
+
+    /// A match that begins exactly there.
+    fn at<'a>(&self, text: &'a [u8], start: usize) -> Option<Found<'a>> {
+        let mut rest = text.get(start..)?;
+        let (mut client, mut name, mut qtype) = (None, None, QType::OTHER);
+        let (mut rcode, mut no_reply) = (Rcode::UNKNOWN, false);
+        for (index, part) in self.parts.iter().enumerate() {
+            let field = match part {
+                Part::Literal(literal) => {
+                    rest = rest.strip_prefix(literal.as_slice())?;
+                    continue;
+                }
+                Part::Field(field) => *field,
+            };
+            let behind = match self.parts.get(index + 1) {
+                Some(Part::Literal(literal)) => literal.as_slice(),
+                _ => b"",
+            };
+            let length = field.length(rest, behind)?;
+            let (value, more) = rest.split_at_checked(length)?;
+            match field {
+                Field::Remote => client = Some(address(value)?.0),
+                Field::Name => name = Some(value),
+                Field::Type => qtype = QType::of(value),
+                Field::Rcode => rcode = known_rcode(value)?,
+                Field::Flags => no_reply = value == b"-",
+                Field::Number | Field::Word | Field::Any => {}
+            }
+            rest = more;
+        }
+        let kind = Kind { qtype, rcode: if no_reply { Rcode::NO_REPLY } else { rcode } };
+        Some(Found { place: (start, text.len() - rest.len()), client: client?, name: name?, kind })
+    }
+}
+
+impl Field {
+    fn of(label: &str) -> Option<Field> {
+        Some(match label {
+            "remote" => Field::Remote,
+            "name" => Field::Name,
+            "type" => Field::Type,
+            "rcode" => Field::Rcode,
+            ">rflags" => Field::Flags,
+            "port" | "size" | "rsize" | ">id" | ">opcode" | ">bufsize" => Field::Number,
+            "class" | "proto" | "duration" | ">do" => Field::Word,
+            // The local address may be empty.
+            "local" => Field::Any,
+            _ if label.starts_with('/') => Field::Any,
+            _ => return None,
+        })
+    }
+
+    /// How much of the text is this field, where the literal `behind` follows it (at the format's end: nothing).
+    fn length(self, text: &[u8], behind: &[u8]) -> Option<usize> {
+        let run = |is: &dyn Fn(u8) -> bool| text.iter().take_while(|b| is(**b)).count();
+        let until = |most: usize, is: &dyn Fn(u8) -> bool| {
+            let text = text.get(..text.len().min(most))?;
+            match behind {
+                b"" => Some(text.iter().take_while(|b| is(**b)).count()),
+                _ => {
+                    memmem::find(text, behind).filter(|end| text.iter().take(*end).all(|b| is(*b)))
+                }
+            }
+        };
+        let length = match self {
+            Field::Remote => address_length(text, behind)?,
+            Field::Name => return name_length(text, behind),
+            Field::Type | Field::Rcode => run(&|b| b.is_ascii_alphanumeric() || b == b'-'),
+            Field::Number if text.starts_with(b"-") => 1,
+            Field::Number => run(&|b| b.is_ascii_digit()),
+            Field::Flags if text.starts_with(b"-") => 1,
+            Field::Flags => return Some(run(&|b| b.is_ascii_lowercase() || b == b',')),
+            Field::Word => until(64, &|b| b > b' ')?,
+            Field::Any => return until(ANY, &|b| b >= b' ' && !(behind.is_empty() && b == b' ')),
+        };
+        (length > 0).then_some(length)
+    }
+}
+
+/// The first literal or label of the text, and its length. A label that CoreDNS does not know it prints as it stands.
+fn first_part(text: &str) -> (Part, usize) {
+    if let Some(inside) = text.strip_prefix('{')
+        && let Some(end) = inside.find('}')
+        && let Some(field) = inside.get(..end).and_then(Field::of)
+    {
+        return (Part::Field(field), end + 2);
+    }
+    let length =
+        text.char_indices().skip(1).find(|(_, c)| *c == '{').map_or(text.len(), |(at, _)| at);
+    (Part::Literal(text.as_bytes().iter().take(length).copied().collect()), length)
+}
+
+/// Without the quotes that the Corefile needs around a format with blanks, and their escapes inside.
+fn unquoted(text: &str) -> String {
+    let inside = text.trim().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let plain = |text: &&str| !text.replace("\\\"", "").contains('"');
+    inside.filter(plain).unwrap_or(text).replace("\\\"", "\"")
+}
+
+/// The address in `ADDRESS`, `[ADDRESS]` or `ADDRESS%zone`.
+fn address(value: &[u8]) -> Option<(&[u8], IpAddr)> {
+    let inside =
+        value.strip_prefix(b"[").and_then(|value| value.strip_suffix(b"]")).unwrap_or(value);
+    let text = inside.split(|b| *b == b'%').next()?;
+    Some((text, client::address(text)?))
+}
+
+/// The length of the address that begins the text, brackets and zone included.
+fn address_length(text: &[u8], behind: &[u8]) -> Option<usize> {
+    if text.starts_with(b"[") {
+        return text.iter().take(300).position(|b| *b == b']').map(|end| end + 1);
+    }
+    let run = |is: fn(&&u8) -> bool| text.iter().take(64).take_while(is).count();
+    let dotted = run(|b| b.is_ascii_digit() || **b == b'.');
+    if text.get(..dotted).and_then(client::address).is_some() {
+        return Some(dotted);
+    }
+    let mut long = run(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
+    if behind.starts_with(b":") {
+        long = text.iter().take(long).rposition(|b| *b == b':')?;
+    }
+    match text.get(long..)?.first() {
+        Some(b'%') => {
+            Some(long + text.get(long..)?.iter().take_while(|b| **b > b' ' && **b != b':').count())
+        }
+        _ => Some(long),
+    }
+}
+
+/// The length of the name that begins the text: its escapes are DNS's, and it ends in a dot, as CoreDNS prints it; so the
+/// name in a torn line is none, unless it was torn right behind a label.
+fn name_length(text: &[u8], behind: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    let mut dot = false;
+    while at < NAME {
+        let rest = text.get(at..)?;
+        let ends = match behind {
+            b"" => rest.first().is_none_or(|b| *b <= b' ' || *b == b'"'),
+            _ => rest.starts_with(behind),
+        };
+        if dot && ends {
+            return Some(at);
+        }
+        let length = match rest {
+            [b'\\', a, b, c, ..] if [a, b, c].iter().all(|d| d.is_ascii_digit()) => 4,
+            [b'\\', escaped, ..] if b".();@\"\\' ".contains(escaped) => 2,
+            [0..=b' ' | b'"' | b'\\', ..] | [] => return None,
+            _ => 1,
+        };
+        dot = rest.first() == Some(&b'.');
+        at += length;
+    }
+    None
+}
+
+fn known_rcode(text: &[u8]) -> Option<Rcode> {
+    match Rcode::of(text) {
+        Rcode::UNKNOWN => None,
+        Rcode::OTHER => text.iter().all(u8::is_ascii_digit).then_some(Rcode::OTHER),
+        rcode => Some(rcode),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(format: &str, line: &str, want: Option<(&str, &str, &str, &str)>) {
+        let (format, _) = Format::compile(format).expect("a format");
+        let text = |bytes| std::str::from_utf8(bytes).expect("text");
+        let got = format.all(line.as_bytes()).next();
+        let got = got.map(|found| {
+            let Kind { qtype, rcode } = found.kind;
+            (text(found.client), text(found.name), qtype.text(), rcode.text())
+        });
+        assert_eq!(got, want, "{line}");
+    }
+
+    #[test]
+    fn a_format_is_matched_anywhere_in_a_line() {
+        let format = "{remote}:{port} {type} {class} {name} {/kubernetes/client-namespace} {rcode}";
+        let want = Some(("10.0.0.7", "a.b.", "A", "NOERROR"));
+        for wrapper in
+            ["", "[INFO] ", "2024-06-01T10:00:00Z stdout F [INFO] ", "10.9.9.9 pod x | ", "x  "]
+        {
+            check(format, &format!("{wrapper}10.0.0.7:5 A IN a.b. shop NOERROR"), want);
+            check(format, &format!("{wrapper}10.0.0.7:5 A IN a.b.  NOERROR rest"), want);
+        }
+        check(format, "[INFO] 10.0.0.7:5 A IN a.b. shop", None);
+        check(format, "[INFO] 10.0.0.777:5 A IN a.b. shop NOERROR", None);
+        check(format, "[INFO] *.*.7.7:5 A IN a.b. shop NOERROR", None);
+        check(format, "[INFO] [fd00::7]:5 A IN a.b. - -", Some(("fd00::7", "a.b.", "A", "-")));
+    }
+
+    #[test]
+    fn literals_separate_fields_and_names_keep_their_escapes() {
+        let format = "FARO|{remote}|{type}|{name}|{rcode}|{duration}|{/forward/upstream}";
+        let line = r"[INFO] FARO|10.0.0.7|AAAA|my\ p|q\|r.b.|NXDOMAIN|0.01s|udp://9.9.9.9:53";
+        check(format, line, None);
+        let line = r"[INFO] FARO|10.0.0.7|AAAA|my\ p|q.b.|NXDOMAIN|0.01s|udp://9.9.9.9:53";
+        check(format, line, Some(("10.0.0.7", r"my\ p|q.b.", "AAAA", "NXDOMAIN")));
+        check("{name} {remote}", "x. fd00::7", Some(("fd00::7", "x.", "OTHER", "?")));
+        check("{remote}:{port} {name}", "fd00::7:53 x.", Some(("fd00::7", "x.", "OTHER", "?")));
+        check(
+            "{remote} {when} {name}",
+            "10.0.0.7 {when} x.",
+            Some(("10.0.0.7", "x.", "OTHER", "?")),
+        );
+    }
+
+    #[test]
+    fn common_and_combined_expand() {
+        let line =
+            r#"[INFO] shop 10.0.0.7:5 - 1 "A IN a.b. udp 30 false 512" NOERROR qr 46 0.1s "0""#;
+        let want = Some(("10.0.0.7", "a.b.", "A", "NOERROR"));
+        check("{/kubernetes/client-namespace} {combined}", line, want);
+        check(r#""{/a} {common} \"{>opcode}\"""#, line, want);
+        let line = line.replace("NOERROR qr", "NOERROR -");
+        check("{/a} {common}", &line, Some(("10.0.0.7", "a.b.", "A", "-")));
+    }
+
+    #[test]
+    fn a_torn_name_is_none() {
+        check("{remote} {name}", "[INFO] 10.0.0.7 a.b.exam", None);
+        check("{remote} {name}", "[INFO] 10.0.0.7 a.b.\\", None);
+    }
+
+    #[test]
+    fn a_format_that_cannot_tell_is_refused() {
+        let error = |text| Format::compile(text).err().map(|error| error.to_string());
+        assert!(error("{type} {name}").is_some_and(|e| e.contains("{remote}")));
+        assert!(error("{remote} {type}").is_some_and(|e| e.contains("{name}")));
+        assert!(error("{remote} {type}{name}").is_some_and(|e| e.contains("side by side")));
+        let warning = |text| Format::compile(text).expect("a format").1;
+        assert!(warning("{remote} {name}").is_some_and(|w| w.contains("{rcode}")));
+        assert_eq!(warning("{common}"), None);
     }
 }

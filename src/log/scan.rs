@@ -5,6 +5,7 @@
 
 mod clock;
 mod core;
+mod custom;
 mod fast;
 mod general;
 mod head;
@@ -130,7 +131,7 @@ impl Scanner {
         let number = lines.total;
         if let Some(format) = self.format.clone()
             && line.len() <= WINDOW
-            && format.records(line, &mut |record| sink.record(number, record))
+            && custom::records(&format, line, number, &mut self.clock, sink)
         {
             lines.total += 1;
             lines.queries += 1;

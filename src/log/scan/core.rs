@@ -36,10 +36,9 @@ pub(super) fn read(
     style: Style,
     name: &mut Vec<u8>,
 ) -> Result<Core, Miss> {
-    let floor = reader.at + 1;
-    read_name(reader, name).ok_or(Miss { core: false, floor })?;
-    let buffer = &mut [0; 32];
-    if !matches!(reader.word(&mut buffer[..4]), b"udp" | b"tcp") {
+    let named = read_name(reader, name);
+    let floor = reader.at;
+    if named.is_none() || !matches!(reader.word(&mut [0; 4]), b"udp" | b"tcp") {
         return Err(Miss { core: false, floor });
     }
     let end = sizes(reader, style).map_err(|floor| Miss { core: true, floor })?;
@@ -141,7 +140,7 @@ fn read_tail(reader: &mut Reader<'_>, mut end: usize) -> Tail {
         return torn(rcode, end, floor);
     }
     floor = reader.at + 1;
-    if !is_duration(reader.word(buffer)) {
+    if read_duration(reader).is_none() {
         return torn(rcode, end, floor);
     }
     Tail { core: Core { rcode, end: reader.at, floor: reader.at }, whole: true }
@@ -160,12 +159,42 @@ fn is_number(text: &[u8]) -> bool {
     (1..=11).contains(&text.len()) && text.iter().all(u8::is_ascii_digit)
 }
 
-/// Go's durations: `98.1µs`, `1m3.2s`, `0.000133232s`. The micro sign may have come in any encoding.
-fn is_duration(text: &[u8]) -> bool {
-    let part = |b: &u8| b.is_ascii_digit() || b".nsumh?".contains(b) || !b.is_ascii();
-    text.first().is_some_and(u8::is_ascii_digit)
-        && text.last().is_some_and(|b| b"smh".contains(b))
-        && text.iter().all(part)
+/// Go's durations: `98.1µs`, `1m3.2s`, `0.000133232s`. What is glued behind one is not its own.
+fn read_duration(reader: &mut Reader<'_>) -> Option<()> {
+    let mut some = None;
+    loop {
+        let before = *reader;
+        let number = skip(reader, |b| b.is_ascii_digit() || b == b'.');
+        if number == 0 || skip(reader, is_unit) == 0 {
+            reader.back_to(before);
+            return some;
+        }
+        some = Some(());
+    }
+}
+
+/// A letter of a unit; the micro sign may have come in any encoding.
+fn is_unit(byte: u8) -> bool {
+    b"nsumh?".contains(&byte) || !byte.is_ascii()
+}
+
+/// Reads on while the bytes are such, and counts them.
+fn skip(reader: &mut Reader<'_>, is: impl Fn(u8) -> bool) -> usize {
+    let mut count = 0;
+    loop {
+        let before = *reader;
+        if !reader.byte().is_some_and(&is) {
+            reader.back_to(before);
+            return count;
+        }
+        count += 1;
+    }
+}
+
+fn is_duration(word: &[u8]) -> bool {
+    let style = Style { depth: 0, csv: false, bare: false };
+    let mut reader = Reader::new(word, 0, word.len(), style);
+    read_duration(&mut reader).is_some() && reader.at == word.len()
 }
 
 #[cfg(test)]

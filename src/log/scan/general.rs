@@ -335,12 +335,16 @@ fn type_before(window: &[u8], blank: usize) -> Option<&[u8]> {
     let left = window.get(..blank)?;
     let is = |b: &&u8| b.is_ascii_alphanumeric() || **b == b'-';
     let length = left.iter().rev().take(TYPE + 1).take_while(is).count();
-    let qtype = left.get(blank - length..)?;
+    let (before, mut qtype) = left.split_at_checked(blank - length)?;
+    if before.ends_with(b"\\") {
+        // The quote before it may be written by its number.
+        qtype = qtype.strip_prefix(b"u0022").unwrap_or(qtype);
+    }
     (length <= TYPE && qtype.first()?.is_ascii_uppercase()).then_some(qtype)
 }
 
 /// The longest text of a type, and then some.
-const TYPE: usize = 16;
+const TYPE: usize = 20;
 
 /// The end of the class, and of the blank behind it, if one begins here.
 fn class_end(window: &[u8], at: usize) -> Option<usize> {

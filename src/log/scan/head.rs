@@ -149,7 +149,7 @@ fn is_boundary(before: &[u8]) -> bool {
         Some(b'm') => ends_in_colour(before),
         // An escaped line break in a JSON string.
         Some(b'n' | b'r' | b't') => matches!(before, [.., b'\\', _]),
-        Some(b) => !b.is_ascii_alphanumeric() && !b"._:+-/%[".contains(b),
+        Some(b) => !b.is_ascii_alphanumeric() && !b"._:+-/%[\\".contains(b),
     }
 }
 
@@ -232,7 +232,8 @@ mod tests {
     #[test]
     fn a_torn_line_must_not_make_another_address() {
         let bad = Err(Reason::BadAddress);
-        for torn in ["0.00011", "x", "10.0.0.9:1", "+", "[07/Sep/2018:15:29:1", "5m", "[1"] {
+        for torn in ["0.00011", "x", "10.0.0.9:1", "+", "[07/Sep/2018:15:29:1", "5m", "[1", "er\\1"]
+        {
             check(&format!("{torn}10.0.0.7:53 - 1 "), bad);
         }
         check("10.0.0.9:53 - 110.0.0.7:53 - 1 ", bad);

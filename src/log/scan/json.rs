@@ -138,9 +138,11 @@ impl Json {
     /// The innermost stated time among the objects and arrays that hold this byte.
     pub(super) fn time_at(&self, place: u64) -> Option<Time> {
         let mut next = self.timed.partition_point(|held| held.start <= place).checked_sub(1);
-        while let Some(held) = next.and_then(|i| self.timed.get(i)) {
-            if place < held.end && held.time.is_some() {
-                return held.time;
+        while let Some((index, held)) = next.and_then(|i| Some((i, self.timed.get(i)?))) {
+            let open = || self.open.iter().find(|open| open.timed == index)?.time;
+            let time = held.time.or_else(|| open().map(|(_, time)| time));
+            if place < held.end && time.is_some() {
+                return time;
             }
             next = held.parent;
         }

@@ -27,6 +27,8 @@ pub(super) fn at_start(text: &[u8], clock: &mut Clock) -> Option<Time> {
 pub(super) fn before(left: &[u8], clock: &mut Clock) -> Option<Time> {
     let level = memchr::memmem::rfind(left, b"[INFO]");
     let mut left = level.and_then(|at| left.get(..at)).unwrap_or(left);
+    // Azure's word for it.
+    left = left.strip_suffix(b"DNS Request: ").unwrap_or(left);
     loop {
         let mut rest = left.trim_ascii_end();
         while ends_in_colour(rest) {
@@ -42,7 +44,12 @@ pub(super) fn before(left: &[u8], clock: &mut Clock) -> Option<Time> {
     }
     let word = |b: &&u8| **b > b' ' && **b != b'"';
     let length = left.iter().rev().take(48).take_while(word).count();
-    clock.exactly(left.get(left.len() - length..)?)
+    let mut start = left.len() - length;
+    // A colour's end may be glued to it; no time holds an `m`.
+    if let Some(m) = left.get(start..)?.iter().rposition(|b| *b == b'm') {
+        start = Some(start + m + 1).filter(|end| left.get(..*end).is_some_and(ends_in_colour))?;
+    }
+    clock.exactly(left.get(start..)?)
 }
 
 #[cfg(test)]
@@ -62,6 +69,7 @@ mod tests {
             format!("[pod/coredns-1/coredns] {T} [INFO] "),
             format!("coredns-1  | {T} \x1b[36m[INFO]\x1b[0m "),
             format!("# {T}   "),
+            format!("\x1b[36mcoredns-1  | \x1b[0m{T} "),
         ] {
             assert_eq!(before(left.as_bytes(), &mut Clock::default()), time, "{left:?}");
         }
