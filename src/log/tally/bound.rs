@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use super::Bound;
 use super::builder::Builder;
 use super::cell::{Cell, Client};
+use super::intern::small;
 use crate::log::Hands;
 use crate::log::record::{Kind, Outcome};
 
@@ -108,7 +109,7 @@ impl Budget {
 
     /// How many clients are beyond the bound, roughly.
     pub(super) fn clients_beyond(&self) -> u64 {
-        others(super::intern::small(self.clients), self.client_limit)
+        others(small(self.clients), self.client_limit)
     }
 
     /// Sets out from what there is now.
@@ -116,7 +117,7 @@ impl Budget {
         let more = |used: usize, of: usize| used.max(of) + used.max(of) / 4 + 1;
         self.worth = [
             more(self.cells, self.pairs),
-            self.excess + (self.pairs / 8).max(self.excess / 4) + 1,
+            self.excess + (self.pairs / 4).max(self.excess / 4) + 1,
             more(self.members, self.clients),
         ];
     }
@@ -239,31 +240,28 @@ impl Builder<'_> {
         }
     }
 
-    /// Keeps what survives, and nothing else: names, clients and origins that nothing needs are gone.
+    /// Keeps what survives, and nothing else, in place: names, clients and origins that nothing needs are gone.
+    /// Memory is used again, not given back: there is soon as much again, and what is given back in pieces is lost.
     fn rebuild(&mut self, survives: &[bool]) {
-        let old = self.take();
-        let mut needed: Vec<bool> = old.clients.iter().map(|c| c.lost.is_some()).collect();
-        let cells = old.cells.iter().zip(survives);
-        let alive: Vec<&Cell> = cells.filter_map(|(cell, alive)| alive.then_some(cell)).collect();
-        for cell in &alive {
-            needed[cell.client as usize] = true;
+        keep(&mut self.cells, survives);
+        let mut clients: Vec<bool> = self.clients.iter().map(|c| c.lost.is_some()).collect();
+        let mut names = vec![false; self.names.len()];
+        let mut origins = vec![false; self.origins.len()];
+        for cell in &self.cells {
+            clients[cell.client as usize] = true;
+            names[cell.name as usize] = true;
+            origins[cell.spot.origin as usize] = true;
         }
-        let mut ids = vec![u32::MAX; old.clients.len()];
-        for (at, client) in old.clients.into_iter().enumerate() {
-            if needed[at] {
-                ids[at] = self.remember(client);
-            }
+        keep(&mut self.clients, &clients);
+        keep(&mut self.origins, &origins);
+        self.names.keep(&names);
+        let [clients, names, origins] = [clients, names, origins].map(|kept| numbers(&kept));
+        for cell in &mut self.cells {
+            cell.client = clients[cell.client as usize];
+            cell.name = names[cell.name as usize];
+            cell.spot.origin = origins[cell.spot.origin as usize];
         }
-        let mut origins: Vec<Option<u32>> = vec![None; old.origins.0.len()];
-        for cell in alive {
-            let mut cell = *cell;
-            cell.client = ids[cell.client as usize];
-            cell.name = self.names.intern(old.names.get(cell.name));
-            let from = cell.spot.origin as usize;
-            let origin = || self.origins.add(old.origins.0[from]);
-            cell.spot.origin = *origins[from].get_or_insert_with(origin);
-            self.push(cell);
-        }
+        self.renew_tables();
     }
 
     /// Counts again what the budgets count.
@@ -281,6 +279,23 @@ impl Builder<'_> {
         }
         self.budgets.iter_mut().for_each(Budget::settle);
     }
+}
+
+/// Keeps these; what they say nothing of, too.
+pub(super) fn keep<T>(all: &mut Vec<T>, these: &[bool]) {
+    let mut these = these.iter();
+    all.retain(|_| these.next().copied().unwrap_or(true));
+}
+
+/// What number each one has among those that are kept.
+fn numbers(kept: &[bool]) -> Vec<u32> {
+    let mut next = 0;
+    let number = |kept: &bool| {
+        let number = next;
+        next += u32::from(*kept);
+        number
+    };
+    kept.iter().map(number).collect()
 }
 
 impl Ranked {

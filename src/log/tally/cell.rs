@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use super::intern::{Names, small};
 use crate::log::Hands;
 use crate::log::record::{Kind, Outcome, QType};
 use crate::name::{self, Shape};
@@ -118,25 +117,6 @@ pub(super) enum Asker {
     Client(u32),
     /// Beyond the bound on clients, and not remembered: the index of its budget.
     Beyond(usize),
-}
-
-/// What a builder holds.
-pub(super) struct Contents<'a> {
-    pub(super) clients: Vec<Client<'a>>,
-    pub(super) names: Names,
-    pub(super) cells: Vec<Cell>,
-    pub(super) origins: Origins,
-}
-
-/// The origins in use.
-#[derive(Debug, Default)]
-pub(super) struct Origins(pub(super) Vec<Origin>);
-
-impl Origins {
-    pub(super) fn add(&mut self, origin: Origin) -> u32 {
-        self.0.push(origin);
-        small(self.0.len() - 1)
-    }
 }
 
 impl<'a> Client<'a> {

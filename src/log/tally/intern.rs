@@ -5,26 +5,22 @@
 //! of these tables ever reaches an output.
 
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 
-/// Spelled names, each once, one behind the other in one text.
+/// Spelled names, each once, one behind the other in one text. A name's number is its place among them.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    text: String,
-    spans: Vec<Span>,
+    text: Vec<u8>,
+    /// Where each name ends, and the next one starts.
+    ends: Vec<usize>,
     table: HashTable<Known>,
     state: RandomState,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    start: usize,
-    len: u32,
-}
-
-/// The span, again, and whose it is: one access to memory less for each record.
+/// Where a name stands, again, and which it is: one access to memory less for each record.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     start: usize,
@@ -32,53 +28,88 @@ struct Known {
     id: u32,
 }
 
+impl Known {
+    #[inline]
+    fn bytes(self, text: &[u8]) -> &[u8] {
+        text.get(self.start..self.start + self.len as usize).unwrap_or_default()
+    }
+}
+
 impl Names {
     #[inline]
     pub(super) fn hash(&self, name: &[u8]) -> u64 {
-        let mut hasher = self.state.build_hasher();
-        hasher.write(name);
-        hasher.finish()
+        hash(&self.state, name)
     }
 
     #[inline]
     pub(super) fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
-        let text = self.text.as_bytes();
-        let same = |known: &Known| bytes_of(text, known) == name;
-        Some(self.table.find(hash, same)?.id)
+        Some(self.table.find(hash, |known| known.bytes(&self.text) == name)?.id)
     }
 
     /// The name's number, a new one if need be.
     pub(super) fn intern(&mut self, name: &str) -> u32 {
-        let hash = self.hash(name.as_bytes());
-        if let Some(id) = self.find(hash, name.as_bytes()) {
+        let name = name.as_bytes();
+        let hash = self.hash(name);
+        if let Some(id) = self.find(hash, name) {
             return id;
         }
-        let id = small(self.spans.len());
-        let (start, len) = (self.text.len(), small(name.len()));
-        self.text.push_str(name);
-        self.spans.push(Span { start, len });
-        let (text, state) = (self.text.as_bytes(), &self.state);
-        self.table.insert_unique(hash, Known { start, len, id }, |known| {
-            let mut hasher = state.build_hasher();
-            hasher.write(bytes_of(text, known));
-            hasher.finish()
-        });
-        id
+        let known = Known { start: self.text.len(), len: small(name.len()), id: small(self.len()) };
+        self.text.extend_from_slice(name);
+        self.ends.push(self.text.len());
+        self.know(hash, known);
+        known.id
+    }
+
+    fn know(&mut self, name_hash: u64, known: Known) {
+        let rehash = |known: &Known| hash(&self.state, known.bytes(&self.text));
+        self.table.insert_unique(name_hash, known, rehash);
     }
 
     pub(super) fn get(&self, id: u32) -> &str {
-        let span = self.spans.get(id as usize);
-        span.and_then(|s| self.text.get(s.start..s.start + s.len as usize)).unwrap_or_default()
+        let name = self.span(id as usize).and_then(|span| self.text.get(span));
+        name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
+    }
+
+    fn span(&self, id: usize) -> Option<Range<usize>> {
+        let start = id.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        Some(start..*self.ends.get(id)?)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.spans.len()
+        self.ends.len()
+    }
+
+    /// No name can be found any more: they can still be got.
+    pub(super) fn drop_table(&mut self) {
+        self.table = HashTable::new();
+    }
+
+    /// Forgets all names but these, in place. What was the first of these is number 0 now, and so on.
+    pub(super) fn keep(&mut self, these: &[bool]) {
+        self.table.clear();
+        let (mut old, mut start) = (0, 0);
+        for (nth, keep) in (0..self.ends.len()).zip(these) {
+            let end = self.ends[nth];
+            if *keep {
+                self.text.copy_within(old..end, start);
+                let id = self.table.len();
+                let known = Known { start, len: small(end - old), id: small(id) };
+                start += end - old;
+                self.ends[id] = start;
+                self.know(self.hash(known.bytes(&self.text)), known);
+            }
+            old = end;
+        }
+        self.ends.truncate(self.table.len());
+        self.text.truncate(start);
     }
 }
 
 #[inline]
-fn bytes_of<'t>(text: &'t [u8], known: &Known) -> &'t [u8] {
-    text.get(known.start..known.start + known.len as usize).unwrap_or_default()
+fn hash(state: &RandomState, bytes: &[u8]) -> u64 {
+    let mut hasher = state.build_hasher();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 /// Counts of things in memory fit: a tally of four thousand million rows would not.
@@ -154,5 +185,10 @@ impl Texts {
 
     pub(super) fn len(&self) -> usize {
         self.short.len() + self.long.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.short.clear();
+        self.long.clear();
     }
 }

@@ -1,11 +1,13 @@
 //! Builders and tallies → one tally. Adding is all there is to it: places are put on one scale, cells are added up, and
 //! the bound is applied to the sum.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::bound;
 use super::builder::Builder;
-use super::cell::{Asker, Cell, Contents, Origin, Part, Spot};
+use super::cell::{Asker, Cell, Origin, Part, Spot};
+use super::intern::small;
 use super::{Bound, Depth, Lost, Row, Sighting, Tally};
 use crate::log::record::{Kind, Outcome};
 use crate::log::{Hands, LateHands, Place, Window};
@@ -27,7 +29,7 @@ pub fn merge<'a>(
     all.learn();
     for (n, mut builder) in builders.into_iter().enumerate() {
         builder.learn();
-        for origin in &mut builder.origins.0 {
+        for origin in &mut builder.origins {
             let base = origin.base.saturating_add(starts(origin.input, origin.chunk));
             let input =
                 paths.get(origin.input as usize).map_or(u32::MAX, |path| files.number(path));
@@ -63,7 +65,7 @@ impl Files {
     }
 
     fn number(&self, path: &Arc<str>) -> u32 {
-        self.0.binary_search(path).map_or(u32::MAX, super::intern::small)
+        self.0.binary_search(path).map_or(u32::MAX, small)
     }
 }
 
@@ -77,24 +79,26 @@ impl<'a> Builder<'a> {
             }
         }
         self.absorb_bound(other.depth(), other.budgets.map(|budget| budget.beyond));
-        let Contents { clients, names, cells, origins } = other.take();
-        let mut askers = Vec::with_capacity(clients.len());
-        for client in &clients {
+        other.drop_tables();
+        let mut askers = Vec::with_capacity(other.clients.len());
+        for client in &other.clients {
             let asker = self.client(client.address);
             if let Some(lost) = &client.lost {
                 self.add_lost(asker, lost);
             }
             askers.push(asker);
         }
-        let moved: Vec<u32> = origins.0.iter().map(|origin| self.origins.add(*origin)).collect();
+        let origins = small(self.origins.len());
+        self.origins.append(&mut other.origins);
+        let names = other.names;
         let mut ids: Vec<Option<u32>> = vec![None; names.len()];
-        for mut cell in cells {
+        for mut cell in other.cells {
             let text = names.get(cell.name);
             let asker = askers[cell.client as usize];
             let Some(client) = self.admit(asker, text, cell.kind, cell.total()) else { continue };
             let name = ids[cell.name as usize].get_or_insert_with(|| self.names.intern(text));
             (cell.client, cell.name) = (client, *name);
-            cell.spot.origin = moved[cell.spot.origin as usize];
+            cell.spot.origin += origins;
             self.add(cell);
         }
         if self.is_over() {
@@ -112,12 +116,12 @@ impl<'a> Builder<'a> {
             };
             self.add_lost(asker, &lost.records);
         }
-        let mut origins = LastOrigin::default();
+        let mut origins = HashMap::new();
         for row in tally.rows {
             let asker = self.client(row.client);
             let (seen, place) = row.evidence();
-            let answered = (seen, origins.spot(self, place, files));
-            let all = (row.seen, origins.spot(self, &row.place, files));
+            let answered = (seen, self.spot_of(place, files, &mut origins));
+            let all = (row.seen, self.spot_of(&row.place, files, &mut origins));
             for (kind, count) in &row.counts {
                 let answered_kind = kind.rcode.outcome() == Outcome::Answered;
                 let sighting = if answered_kind { answered } else { all };
@@ -125,9 +129,25 @@ impl<'a> Builder<'a> {
             }
             if self.is_full() {
                 self.prune();
-                origins = LastOrigin::default();
+                origins.clear();
             }
         }
+    }
+
+    /// A place in a tally as a spot. `known`: the origins of this tally's places, so that each is there once.
+    fn spot_of(
+        &mut self,
+        place: &Place,
+        files: &Files,
+        known: &mut HashMap<(u32, u64), u32>,
+    ) -> Spot {
+        let line = place.line.saturating_sub(1);
+        let (input, base) = (files.number(&place.path), line & !0xffff_ffff);
+        let origin = *known.entry((input, base)).or_insert_with(|| {
+            self.origins.push(Origin { input, chunk: 0, base });
+            small(self.origins.len() - 1)
+        });
+        Spot { origin, line: (line & 0xffff_ffff) as u32 }
     }
 
     fn add_counted(
@@ -189,7 +209,7 @@ impl<'a> Builder<'a> {
     }
 
     fn line(&self, spot: Spot) -> (u32, u64) {
-        let origin = self.origins.0[spot.origin as usize];
+        let origin = self.origins[spot.origin as usize];
         (origin.input, origin.base.saturating_add(u64::from(spot.line)))
     }
 
@@ -207,11 +227,7 @@ impl<'a> Builder<'a> {
         let depth = self.depth();
         let lost = self.lost(hands);
         self.drop_tables();
-        let mut nth = 0;
-        self.cells.retain(|_| {
-            nth += 1;
-            survives.get(nth - 1).copied().unwrap_or(true)
-        });
+        bound::keep(&mut self.cells, &survives);
         Tally { rows: self.rows(files), lost, depth }
     }
 
@@ -284,10 +300,9 @@ impl<'a> Builder<'a> {
 
     fn sighting<'c>(
         &self,
-        cells: impl Iterator<Item = &'c Cell>,
+        mut cells: impl Iterator<Item = &'c Cell>,
         files: &Files,
     ) -> Option<Sighting> {
-        let mut cells = cells;
         let mut oldest = cells.next()?;
         let mut last = oldest.last;
         for cell in cells {
@@ -300,21 +315,5 @@ impl<'a> Builder<'a> {
         let path = files.0.get(file as usize).cloned().unwrap_or_default();
         let seen = (oldest.part != Part::UNTIMED).then_some((oldest.first, last));
         Some(Sighting { seen, place: Place { path, line: line.saturating_add(1) } })
-    }
-}
-
-/// Places in tallies → spots. Rows that follow each other are mostly of one log.
-#[derive(Default)]
-struct LastOrigin(Option<(u32, Origin)>);
-
-impl LastOrigin {
-    fn spot(&mut self, builder: &mut Builder<'_>, place: &Place, files: &Files) -> Spot {
-        let line = place.line.saturating_sub(1);
-        let origin =
-            Origin { input: files.number(&place.path), chunk: 0, base: line & !0xffff_ffff };
-        let known = self.0.filter(|(_, last)| *last == origin);
-        let (at, _) =
-            *self.0.insert(known.unwrap_or_else(|| (builder.origins.add(origin), origin)));
-        Spot { origin: at, line: (line & 0xffff_ffff) as u32 }
     }
 }
