@@ -196,13 +196,13 @@ fn timed(spans: &[Span], changes: &[Time], first: Time, last: Time) -> Holder {
     }
 }
 
-/// A record without a time fits every pod that ever held the address; beside one that is still there, those that ended
-/// only make it shared.
+/// A record without a time fits every pod that ever held the address; beside one that is still there, those that
+/// finished only make it shared. One that was deleted while it ran is as likely as the one that came after it.
 fn untimed(spans: &[Span]) -> Holder {
     if !spans.iter().any(|span| span.running) {
         return one_workload(spans.iter());
     }
-    match one_workload(spans.iter().filter(|span| span.running)) {
+    match one_workload(spans.iter().filter(|span| !span.finished)) {
         Holder::Workload { workload, pods, .. } => {
             let shared = spans.iter().any(|span| span.workload != workload);
             Holder::Workload { workload, pods, shared }

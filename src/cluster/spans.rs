@@ -32,6 +32,8 @@ pub struct Span {
     pub end: Time,
     /// Whether the pod still holds the address, as far as the snapshots know.
     pub running: bool,
+    /// Whether the pod Succeeded or Failed.
+    pub finished: bool,
 }
 
 /// All claims to one address, each cut where others surely hold it. Every pod keeps at least one span. The work is
@@ -52,6 +54,7 @@ pub fn spans(claims: &[Claim]) -> Vec<Span> {
                 begin,
                 end,
                 running: still && !claim.life.finished,
+                finished: claim.life.finished,
             });
         }
     }

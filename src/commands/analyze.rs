@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use super::gather::{gather, nothing_read};
+use super::gather::{check_something_read, gather};
 use super::messages::Messages;
 use super::outputs::{self, Format, Output, Place};
 use super::{Exit, stdout};
@@ -35,11 +35,8 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     }
     let gathered = gather(&args.read, messages, |_| true)?;
     let (reading, cluster, mut exit) = (gathered.reading, gathered.cluster, gathered.exit);
-    if reading.tally.rows.is_empty() && reading.inputs.iter().all(|input| !input.is_log) {
-        return match exit {
-            Exit::Interrupted => Ok(exit),
-            _ => Err(nothing_read(&reading)),
-        };
+    if exit != Exit::Interrupted {
+        check_something_read(&reading, gathered.window)?;
     }
     if wants_policies && !cluster.snapshot.given {
         bail!("a policy needs to know the pods: give a snapshot with --snapshot pods.json. It comes from\n  {GET}");
@@ -76,7 +73,7 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     });
     let made = Made { report: &report, view: grouped.as_ref().unwrap_or(&report), cluster: &cluster, policies };
     if report.connections.is_empty() {
-        messages.note(&nothing_shown(&report, args));
+        messages.note(&nothing_shown(&report, &args.filter));
     }
     if args.suggest_netpol {
         made.suggest()?;
@@ -91,7 +88,7 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
             }
         }
     }
-    if !outputs.iter().any(|output| output.place == Place::Stdout) && !args.suggest_netpol {
+    if !args.output.is_empty() {
         report::summary(&report).lines().for_each(|line| messages.note(line));
     }
     if let Some(policies) = &made.policies {
@@ -125,13 +122,24 @@ fn changed_evidence(args: &cli::Analyze) -> Vec<String> {
     flags
 }
 
-fn nothing_shown(report: &Report, args: &cli::Analyze) -> String {
-    let filter = &args.filter;
-    let filtered = [&filter.namespace, &filter.pod, &filter.service, &filter.workload, &filter.from, &filter.to];
-    if filtered.iter().any(|values| !values.is_empty()) && report.totals.connected > 0 {
-        "no connection seen that these filters choose; without them there are some".into()
-    } else {
-        "no connection seen".into()
+/// Nobody asked: said with the filters, because they may be why.
+fn nothing_shown(report: &Report, filter: &cli::Filter) -> String {
+    let flags = [
+        ("-n", &filter.namespace),
+        ("--pod", &filter.pod),
+        ("--service", &filter.service),
+        ("--workload", &filter.workload),
+        ("--from", &filter.from),
+        ("--to", &filter.to),
+    ];
+    let given: Vec<String> = flags
+        .iter()
+        .flat_map(|(flag, values)| values.iter().map(move |value| format!("{flag} {value}")))
+        .collect();
+    match (given.is_empty(), report.totals.connected) {
+        (true, _) => "no connection seen".into(),
+        (false, 0) => format!("no connection seen, with or without {}", given.join(" ")),
+        (false, _) => format!("no connection seen for {}; without it there are some", given.join(" ")),
     }
 }
 

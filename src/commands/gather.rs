@@ -14,14 +14,16 @@ use crate::log::discover::{self, Source};
 use crate::log::format::Format;
 use crate::log::interrupt::Interrupt;
 use crate::log::read::{self, Reading};
-use crate::log::tally::{Bound, clip};
-use crate::log::{Hands, LateHands, Reason, State, Window};
+use crate::log::tally::Bound;
+use crate::coverage::plural;
+use crate::log::{Hands, Input, LateHands, Lines, Reason, State, Window};
 use crate::progress::Progress;
 
 /// What was read, and how well.
 pub(super) struct Gathered {
     pub(super) reading: Reading,
     pub(super) cluster: Cluster,
+    pub(super) window: Window,
     /// Done, Partial or Interrupted.
     pub(super) exit: Exit,
 }
@@ -68,8 +70,7 @@ pub(super) fn gather(
         messages.note(note);
     }
     let exit = judge(&reading, &cluster, messages);
-    let reading = Reading { tally: clip_tally(reading.tally, window)?, ..reading };
-    Ok(Gathered { reading, cluster, exit })
+    Ok(Gathered { reading, cluster, window, exit })
 }
 
 fn threads(args: &cli::Read) -> usize {
@@ -128,8 +129,7 @@ fn judge(reading: &Reading, cluster: &Cluster, messages: &Messages) -> Exit {
         match input.state {
             State::Complete | State::Grew | State::Interrupted => {}
             State::Unreadable | State::Truncated | State::Changed => {
-                let problem = input.problem.as_deref().unwrap_or(input.state.word());
-                messages.warning(&format!("{}: {problem}", input.path));
+                messages.warning(&format!("{}: {}", input.path, what(input)));
                 exit = exit.min(Exit::Partial);
             }
         }
@@ -144,51 +144,79 @@ fn judge(reading: &Reading, cluster: &Cluster, messages: &Messages) -> Exit {
     exit
 }
 
-fn clip_tally(tally: crate::log::tally::Tally, window: Window) -> Result<crate::log::tally::Tally> {
-    clip(tally, window).map_err(|row| anyhow!("{row}: give the window to kico tally"))
+/// How an input is, and why: `truncated: …`; what could not be read at all needs no such word.
+fn what(input: &Input) -> String {
+    match (&input.problem, input.state) {
+        (Some(problem), State::Unreadable) => problem.clone(),
+        (Some(problem), state) => format!("{}: {problem}", state.word()),
+        (None, state) => state.word().into(),
+    }
 }
 
-/// The error for a run without one query record: what was seen instead, and what to do.
-pub(super) fn nothing_read(reading: &Reading) -> anyhow::Error {
+/// A run without one query record, or without one that the window can place, is an error that says what was seen
+/// instead, and what to do. Bad inputs have been named already.
+pub(super) fn check_something_read(reading: &Reading, window: Window) -> Result<()> {
     let inputs = &reading.inputs;
+    let sum = |of: fn(&Input) -> u64| inputs.iter().map(of).sum::<u64>();
+    let records = sum(|i| i.answered + i.failed + i.unknown + i.outside);
+    if records > 0 && !window.is_open() && sum(|i| i.untimed) == records {
+        bail!(
+            "--since and --until need times, and no line of these logs has one. kubectl logs --timestamps adds them"
+        );
+    }
+    if records > 0 || !reading.tally.rows.is_empty() {
+        return Ok(());
+    }
     if inputs.is_empty() {
-        return anyhow!("no input: the directories named hold no file");
+        bail!("no input: nothing to read in what was named");
     }
     if inputs.iter().all(|input| input.state == State::Unreadable) {
-        return anyhow!("no input could be read");
+        bail!("no input could be read");
     }
-    let mut lines = crate::log::Lines::default();
-    for input in inputs {
+    bail!("no query record in {}: {}", names(inputs), seen_instead(reading))
+}
+
+/// The inputs' names: all of a few.
+fn names(inputs: &[Input]) -> String {
+    let few: Vec<&str> = inputs.iter().take(3).map(|input| input.path.as_str()).collect();
+    match inputs.len().saturating_sub(few.len()) {
+        0 => few.join(", "),
+        more => format!("{} and {more} more", few.join(", ")),
+    }
+}
+
+fn seen_instead(reading: &Reading) -> String {
+    let mut lines = Lines::default();
+    for input in &reading.inputs {
         lines += input.lines;
     }
-    let rejected: u64 = lines.rejected.iter().sum();
-    let unknown = lines.rejected[Reason::UnknownFormat as usize];
     if lines.total == 0 {
-        return anyhow!("no query record: the inputs are empty. Is this the log of a CoreDNS pod?");
+        return "nothing at all. Is this the log of a CoreDNS pod?".into();
     }
-    let seen = format!("no query record in {} lines", lines.total);
+    let total = plural(lines.total, "line", "lines");
+    let unknown = lines.rejected[Reason::UnknownFormat as usize];
     if unknown > 0 {
-        return anyhow!(
-            "{seen}: {unknown} are CoreDNS's, but not in its default format:\n  {}\n\
+        return format!(
+            "of {total} {unknown} may be CoreDNS's, but not in its default format:\n  {}\n\
              give kico the format string behind `log` in the Corefile, as in \
              --log-format '{{remote}} {{type}} {{name}} {{rcode}}'",
             reading.samples.join("\n  ")
         );
     }
-    if rejected > 0 {
-        let reasons: Vec<String> = Reason::ALL
-            .iter()
-            .zip(lines.rejected)
-            .filter(|(_, count)| *count > 0)
-            .map(|(reason, count)| format!("{count} {}", reason.word()))
-            .collect();
-        return anyhow!(
-            "{seen}: {} looked like a query and could not be read. See them with --rejects FILE",
-            reasons.join(", ")
+    let reasons: Vec<String> = Reason::ALL
+        .iter()
+        .zip(lines.rejected)
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| format!("{count} {}", reason.word()))
+        .collect();
+    if !reasons.is_empty() {
+        let reasons = reasons.join(", ");
+        return format!(
+            "of {total} some looked like queries and could not be read: {reasons}. --rejects FILE shows them"
         );
     }
-    anyhow!(
-        "{seen}: other text only. Is this the log of a CoreDNS pod, and is `log` on in its Corefile? \
-         (kubectl -n kube-system edit configmap coredns: add a line `log`; no restart is needed)"
+    format!(
+        "{total} of other text. Is this the log of a CoreDNS pod, and does its Corefile have a line `log`? \
+         (kubectl -n kube-system edit configmap coredns; no restart is needed)"
     )
 }

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use super::gather::{gather, nothing_read};
+use super::gather::gather;
 use super::messages::Messages;
 use super::{Exit, stdout};
 use crate::cli;
@@ -23,7 +23,7 @@ pub(super) fn run(args: &cli::Tally, messages: &Messages) -> Result<Exit> {
     }
     let inputs = &reading.inputs;
     if !inputs.is_empty() && inputs.iter().all(|input| input.state == State::Unreadable) {
-        return Err(nothing_read(&reading));
+        bail!("no input could be read");
     }
     let write = |out: &mut dyn Write| tally_csv::write(&reading.tally, inputs, out);
     match &args.output {

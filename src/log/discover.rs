@@ -145,14 +145,13 @@ fn shown(path: &Path) -> String {
 /// An error of the system as a fragment for people.
 pub(crate) fn why(err: &io::Error) -> String {
     let text = err.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();
     // "No such file" is said in the middle of a sentence; "EOF" stays as it is.
     match (chars.next(), chars.clone().next()) {
         (Some(first), Some(second)) if second.is_ascii_lowercase() || second == ' ' => {
             format!("{}{}", first.to_ascii_lowercase(), chars.as_str())
         }
-        _ => text.to_owned(),
+        _ => text,
     }
 }
 

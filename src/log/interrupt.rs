@@ -4,6 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
+/// How often a signal is looked for.
+#[cfg(unix)]
+const LOOK: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Whether the user asked for the end. Clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
@@ -20,29 +24,20 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// The thread comes first: without one nothing may be handled, or Ctrl-C would do nothing at all.
+    /// The thread comes first: without one nothing may be handled, or Ctrl-C would do nothing at all. It looks every few
+    /// milliseconds instead of waiting on a pipe to itself, which would be a socket: an analysis opens none.
     #[cfg(unix)]
     fn listen(&self) -> std::io::Result<()> {
         use signal_hook::consts::{SIGINT, SIGTERM};
-        use signal_hook::iterator::Signals;
-        let Interrupt { asked, pipes } = self.clone();
-        let register = move || {
-            for signal in [SIGINT, SIGTERM] {
-                // Set in the handler itself: when the same Ctrl-C also ends the pipe's writer, the pipe's end must not
-                // be seen before the wish.
-                signal_hook::flag::register(signal, Arc::clone(&asked))?;
-            }
-            Signals::new([SIGINT, SIGTERM])
-        };
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let news = Arc::new(AtomicBool::new(false));
+        let (pipes, came) = (Arc::clone(&self.pipes), Arc::clone(&news));
         std::thread::Builder::new().name("signals".into()).spawn(move || {
-            let mut signals = match register() {
-                Ok(signals) => signals,
-                Err(err) => return drop(sender.send(Err(err))),
-            };
-            drop(sender.send(Ok(())));
             let mut first = true;
-            for _ in signals.forever() {
+            loop {
+                std::thread::sleep(LOOK);
+                if !came.swap(false, SeqCst) {
+                    continue;
+                }
                 if first && pipes.load(SeqCst) > 0 {
                     first = false;
                 } else {
@@ -50,7 +45,13 @@ impl Interrupt {
                 }
             }
         })?;
-        receiver.recv().unwrap_or(Ok(()))
+        for signal in [SIGINT, SIGTERM] {
+            // Set in the handler itself: when the same Ctrl-C also ends the pipe's writer, the pipe's end must not be
+            // seen before the wish.
+            signal_hook::flag::register(signal, Arc::clone(&self.asked))?;
+            signal_hook::flag::register(signal, Arc::clone(&news))?;
+        }
+        Ok(())
     }
 
     /// Whether a signal came.
