@@ -11,7 +11,8 @@
 //! The cost model: a line is some 120 bytes and a dozen fields of unforeseeable lengths. What costs is not bytes but
 //! mispredicted branches (some 5 ns each) and calls, so a field's end is found by one wide compare and its trailing zeros
 //! ([`blank`], [`digits`]), not by a loop that ends somewhere new on each line. Only the newline and the name's end are
-//! searched for. Nothing is allocated, nothing is copied.
+//! searched for. Nothing is allocated, nothing is copied. Measured on one thread: 76 ns for a bare line of 137 bytes, 15 of them
+//! for its newline; 98 with a time before it, 128 in Docker's JSON, 200 behind a prefix.
 
 use super::super::record::{Kind, QType, Rcode, Record};
 use super::clock::Clock;
