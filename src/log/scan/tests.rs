@@ -341,3 +341,34 @@ fn told(line: &str) -> Vec<String> {
     }
     told
 }
+
+#[test]
+fn an_announced_format_is_read_in_every_wrapper_and_the_default_behind_it() {
+    let stamp = crate::time::parse(STAMP);
+    let formats = [
+        ("{remote}:{port} {type} {name} {rcode}", r"[INFO] 10.0.0.7:5 A my\ a\\b.shop. NOERROR"),
+        (
+            r#"{"q": "{type} {class} {name}", "client": "{remote}", "rcode": "{rcode}"}"#,
+            r#"[INFO] {"q": "A IN my\ a\\b.shop.", "client": "10.0.0.7", "rcode": "NOERROR"}"#,
+        ),
+        (
+            r#"{/kubernetes/client-namespace} "{type} {class} {name}" {remote} {rcode}"#,
+            r#"[INFO] shop "A IN my\ a\\b.shop." 10.0.0.7 NOERROR"#,
+        ),
+    ];
+    for (format, line) in formats {
+        let format = Arc::new(Format::compile(format).expect("a format").0);
+        let mut scanner = Scanner::new(Some(format));
+        for (wrapped, stated) in wrappers(line).into_iter().filter(|w| !w.0.contains("u0022")) {
+            let (seen, lines) = scan_with(&mut scanner, wrapped.as_bytes());
+            assert_eq!(seen.pairs(), [("10.0.0.7", r"my\ a\\b.shop.")], "{wrapped}");
+            assert_eq!(lines.queries, 1, "{wrapped}");
+            assert_eq!((seen.records[0].3, seen.records[0].4), ("A", "NOERROR"), "{wrapped}");
+            assert_eq!(seen.records[0].5, stamp.filter(|_| stated), "{wrapped}");
+        }
+        for (default, client, name) in LINES {
+            let (seen, _) = scan_with(&mut scanner, default.as_bytes());
+            assert_eq!(seen.pairs(), [(client, name)], "{default}");
+        }
+    }
+}
