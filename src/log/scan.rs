@@ -1,7 +1,7 @@
 //! Whole chunks of log → records, rejects and line counts. (SEMANTICS 2, LOG_FORMATS 7.)
 //!
-//! [`fast`] reads the default line, in one walk. Whatever that refuses, [`general`] reads: any generation, in any wrapper,
-//! with several records a line, torn or glued. It refuses nothing: what it cannot read, it counts.
+//! `fast` reads the default line, in one walk. Whatever that refuses, `general` reads: any generation, in any wrapper, with
+//! several records a line, torn or glued. It refuses nothing: what it cannot read, it counts.
 
 mod clock;
 mod core;

@@ -4,43 +4,87 @@
 //! [INFO] 10.244.0.9:40312 - 4713 "A IN redis.cache.svc.cluster.local. udp 47 false 512" NOERROR qr,aa,rd 104 0.000148532s
 //! ```
 //!
-//! bare, behind an RFC 3339 time (`kubectl logs --timestamps`, and CoreDNS before 1.6.3), behind a CRI prefix, or with the
-//! opcode of `{combined}` at its end. It is an optimisation and nothing else: whatever is in any way odd is `None`, and the
-//! general scanner reads that line. A property test holds the two equal.
+//! bare, behind an RFC 3339 time (`kubectl logs --timestamps`, and CoreDNS before 1.6.3), behind a CRI prefix, in Docker's
+//! json-file, or behind a prefix that holds nothing of a query. It is an optimisation and nothing else: whatever is in any
+//! way odd is `None`, and the general scanner reads that line. A property test holds the two equal.
 //!
 //! The cost model: a line is some 120 bytes and a dozen fields of unforeseeable lengths. What costs is not bytes but
 //! mispredicted branches (some 5 ns each) and calls, so a field's end is found by one wide compare and its trailing zeros
 //! ([`blank`], [`digits`]), not by a loop that ends somewhere new on each line. Only the newline and the name's end are
-//! searched for. Nothing is allocated, nothing is copied.
+//! searched for. Nothing is allocated, nothing is copied. Measured on one thread: 76 ns for a bare line of 137 bytes, 15 of them
+//! for its newline; 98 with a time before it, 128 in Docker's JSON, 200 behind a prefix.
 
 use super::super::record::{Kind, QType, Rcode, Record};
 use super::clock::Clock;
+use super::{RECORD, when};
 
 /// Reads the default line. `line` is without its newline.
 #[inline]
 pub(super) fn read<'a>(line: &'a [u8], clock: &mut Clock) -> Option<Record<'a>> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let mut rest = line;
-    let mut time = None;
-    if line.first() == Some(&b'2') {
-        let (moment, length) = clock.rfc3339(line)?;
-        time = Some(moment);
-        rest = line.get(length..)?.strip_prefix(b" ")?;
-        if rest.starts_with(b"std") {
-            rest = rest.strip_prefix(b"stdout F ").or_else(|| rest.strip_prefix(b"stderr F "))?;
-        }
+    if line.len() > RECORD {
+        return None;
     }
-    let rest = rest.strip_prefix(b"[INFO] ")?;
+    if let Some(rest) = line.strip_prefix(b"[INFO] ") {
+        let (record, rest) = query(rest, b"\"")?;
+        return ends(rest).then_some(record);
+    }
+    match line.first()? {
+        b'2' => stamped(line, clock).or_else(|| prefixed(line, clock)),
+        b'{' => docker(line, clock),
+        _ => prefixed(line, clock),
+    }
+}
 
-    // CLIENT:PORT - ID "
-    let (client, rest) = match rest.strip_prefix(b"[") {
+/// `TIME [INFO] …` and `TIME stdout F [INFO] …`
+fn stamped<'a>(line: &'a [u8], clock: &mut Clock) -> Option<Record<'a>> {
+    let (time, length) = clock.rfc3339(line)?;
+    let mut rest = line.get(length..)?.strip_prefix(b" ")?;
+    if rest.starts_with(b"std") {
+        rest = rest.strip_prefix(b"stdout F ").or_else(|| rest.strip_prefix(b"stderr F "))?;
+    }
+    let (record, rest) = query(rest.strip_prefix(b"[INFO] ")?, b"\"")?;
+    ends(rest).then_some(Record { time: Some(time), ..record })
+}
+
+/// `{"log":"[INFO] …\n","stream":"stdout","time":"TIME"}`
+fn docker<'a>(line: &'a [u8], clock: &mut Clock) -> Option<Record<'a>> {
+    let (record, rest) = query(line.strip_prefix(b"{\"log\":\"[INFO] ")?, b"\\\"")?;
+    let (duration, rest) = cut(rest, first(b'\\', rest)?, b"\\n\",\"stream\":\"std")?;
+    // As many quotes as above: another one would end the string earlier.
+    let quotes = memchr::memchr_iter(b'"', line.get(..line.len() - rest.len())?).count();
+    let rest = rest.strip_prefix(b"out").or_else(|| rest.strip_prefix(b"err"))?;
+    let time = rest.strip_prefix(b"\",\"time\":\"")?.strip_suffix(b"\"}")?;
+    let time = Some(clock.exactly(time)?);
+    (ends(duration) && quotes == 9).then_some(Record { time, ..record })
+}
+
+/// Behind what `kubectl --prefix`, stern, compose or syslog write. A blank in it must not be one that the general scanner
+/// would look at.
+fn prefixed<'a>(line: &'a [u8], clock: &mut Clock) -> Option<Record<'a>> {
+    let near = line.get(..line.len().min(160))?;
+    let is_level = |at: &usize| line.get(*at..).is_some_and(|rest| rest.starts_with(b"[INFO] "));
+    let (left, rest) = line.split_at_checked(memchr::memchr_iter(b'[', near).find(is_level)?)?;
+    let (record, rest) = query(rest.strip_prefix(b"[INFO] ")?, b"\"")?;
+    let odd = |pair: &[u8]| matches!(pair, [b' ', b'-' | b'I' | b'C' | b'H' | b'N' | b'A']);
+    // An object may be one of CoreDNS's own.
+    if !ends(rest) || left.contains(&b'{') || left.windows(2).any(odd) {
+        return None;
+    }
+    let time = when::before(left, clock).or_else(|| when::at_start(line, clock));
+    Some(Record { time, ..record })
+}
+
+/// `CLIENT:PORT - ID "TYPE IN NAME PROTO SIZE DO BUFSIZE" RCODE RFLAGS RSIZE `, without a time; and what stands behind.
+#[inline(always)]
+fn query<'a>(text: &'a [u8], quote: &[u8]) -> Option<(Record<'a>, &'a [u8])> {
+    let (client, rest) = match text.strip_prefix(b"[") {
         Some(rest) => cut(rest, memchr::memchr(b']', rest.get(..48)?)?, b"]:")?,
-        None => cut(rest, first(b':', rest)?, b":")?,
+        None => cut(text, first(b':', text)?, b":")?,
     };
     let rest = cut(rest, digits(rest, 5)?, b" - ")?.1;
-    let rest = cut(rest, digits(rest, 5)?, b" \"")?.1;
+    let rest = cut(rest, digits(rest, 5)?, b" ")?.1.strip_prefix(quote)?;
 
-    // TYPE IN NAME
     let (qtype, rest) = cut(rest, blank(rest)?, b" IN ")?;
     let qtype = QType::of(qtype);
     let (name, rest) = cut(rest, name_end(rest)?, b" ")?;
@@ -48,13 +92,11 @@ pub(super) fn read<'a>(line: &'a [u8], clock: &mut Clock) -> Option<Record<'a>> 
         return None;
     }
 
-    // PROTO SIZE DO BUFSIZE"
     let rest = rest.strip_prefix(b"udp ").or_else(|| rest.strip_prefix(b"tcp "))?;
     let rest = cut(rest, digits(rest, 7)?, b" ")?.1;
     let rest = rest.strip_prefix(b"false ").or_else(|| rest.strip_prefix(b"true "))?;
-    let rest = cut(rest, digits(rest, 7)?, b"\" ")?.1;
+    let rest = cut(rest, digits(rest, 7)?, quote)?.1.strip_prefix(b" ")?;
 
-    // RCODE RFLAGS RSIZE DURATION
     let (rcode, rest) = cut(rest, blank(rest)?, b" ")?;
     let (flags, rest) = cut(rest, flags_end(rest)?, b" ")?;
     let rest = cut(rest, digits(rest, 7)?, b" ")?.1;
@@ -64,15 +106,15 @@ pub(super) fn read<'a>(line: &'a [u8], clock: &mut Clock) -> Option<Record<'a>> 
         (rcode, None | Some(b'a'..=b'z')) => rcode,
         _ => return None,
     };
+    Some((Record { client, name, kind: Kind { qtype, rcode }, time: None }, rest))
+}
 
-    // Nothing may follow that the general scanner would look at, and that all begins at a blank.
-    let rest = rest.strip_suffix(b"\"").map_or(Some(rest), |rest| {
-        rest.strip_suffix(b" \"0").or_else(|| rest.strip_suffix(b" \"4"))
-    })?;
-    if rest.is_empty() || rest.len() > 24 || rest.contains(&b' ') || line.len() > super::RECORD {
-        return None;
-    }
-    Some(Record { client, name, kind: Kind { qtype, rcode }, time })
+/// Whether only a duration follows, and at most the opcode of `{combined}`: nothing that the general scanner would look at,
+/// and all of that begins at a blank.
+#[inline(always)]
+fn ends(rest: &[u8]) -> bool {
+    let rest = rest.strip_suffix(b" \"0\"").unwrap_or(rest);
+    (1..=24).contains(&rest.len()) && !rest.contains(&b' ')
 }
 
 /// Splits the text at a field's end, where `behind` must stand, and drops that.
@@ -99,7 +141,7 @@ fn digits(text: &[u8], most: usize) -> Option<usize> {
 #[inline(always)]
 fn first(byte: u8, text: &[u8]) -> Option<usize> {
     let sixteen = u128::from_le_bytes(*text.first_chunk()?);
-    let every = u128::from(EVERY) << 64 | u128::from(EVERY);
+    let every = (u128::from(EVERY) << 64) | u128::from(EVERY);
     let off = sixteen ^ (every * u128::from(byte));
     // Exact for the lowest zero byte, which is the one that is asked for.
     let zeros = off.wrapping_sub(every) & !off & (every << 7);

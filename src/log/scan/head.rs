@@ -43,7 +43,7 @@ pub(super) fn read(line: &[u8], quote: usize, floor: usize) -> Option<Head<'_>> 
     };
     let before = line.get(..start).unwrap_or_default();
     let client = client.and_then(|text| {
-        let glued = !line.get(start).is_some_and(|b| *b == b'[') && !is_boundary(before);
+        let glued = line.get(start) != Some(&b'[') && !is_boundary(before);
         let torn = start < floor || is_other_head(before, when.is_some());
         if glued || torn { Err(Reason::BadAddress) } else { Ok(text) }
     });

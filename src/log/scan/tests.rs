@@ -1,15 +1,17 @@
 //! The scanner against lines: a table that anyone can extend (`testdata/lines`), and the properties that hold for all.
 
-use proptest::prelude::*;
+mod properties;
 
 use super::*;
 use crate::log::client;
 
+/// Line, client, name, type, rcode, time.
+type Row = (u64, String, String, &'static str, &'static str, Option<i64>);
+
 /// What came of some bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
-    /// Line, client, name, type, rcode, time.
-    records: Vec<(u64, String, String, &'static str, &'static str, Option<i64>)>,
+    records: Vec<Row>,
     /// Line, reason, whether a fragment.
     rejects: Vec<(u64, Reason, bool)>,
 }
@@ -197,7 +199,7 @@ fn wrappers(line: &str) -> Vec<(String, bool)> {
         (format!("Apr 30 20:09:20 host coredns[623]: {line}"), false),
         (format!("2026-05-05 19:49:40.015 host hassio_dns[531]: {line}"), false),
         (format!("2024-06-01T10:00:00.123456789+0000 host coredns[623]: {line}"), true),
-        (format!("<30>1 {STAMP} host coredns 623 - - {line}"), false),
+        (format!("<30>1 {STAMP} host coredns 623 - - {line}"), true),
         (format!(r#"{{"__REALTIME_TIMESTAMP":"1717236000123456789","MESSAGE":{text}}}"#), true),
         (format!(r#"{STAMP} {{app="coredns", pod="x"}} {line}"#), true),
         (format!(r#"{{"labels":{{"app":"coredns"}},"line":{text},"timestamp":"{STAMP}"}}"#), true),
@@ -341,173 +343,32 @@ fn told(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_line_in_windows_is_the_line() {
-    let each: Vec<String> =
-        LINES.iter().flat_map(|(line, ..)| wrappers(line)).map(|w| w.0).collect();
-    let noise = [
-        "[INFO] plugin/reload: x",
-        "{\"a\":[1,{",
-        "\\\"",
-        "10.0.0.9:1 - 1 \"A IN x",
-        " - 7 \"A",
-        &"y".repeat(9000),
+fn an_announced_format_is_read_in_every_wrapper_and_the_default_behind_it() {
+    let stamp = crate::time::parse(STAMP);
+    let formats = [
+        ("{remote}:{port} {type} {name} {rcode}", r"[INFO] 10.0.0.7:5 A my\ a\\b.shop. NOERROR"),
+        (
+            r#"{"q": "{type} {class} {name}", "client": "{remote}", "rcode": "{rcode}"}"#,
+            r#"[INFO] {"q": "A IN my\ a\\b.shop.", "client": "10.0.0.7", "rcode": "NOERROR"}"#,
+        ),
+        (
+            r#"{/kubernetes/client-namespace} "{type} {class} {name}" {remote} {rcode}"#,
+            r#"[INFO] shop "A IN my\ a\\b.shop." 10.0.0.7 NOERROR"#,
+        ),
     ];
-    let mut line = Vec::new();
-    for (index, piece) in each.iter().enumerate() {
-        line.extend(piece.bytes().filter(|b| *b != b'\n'));
-        line.extend(noise[index % noise.len()].bytes());
-        line.push(b' ');
-    }
-    let (whole, counts) = scan(&line);
-    assert!(whole.records.len() > LINES.len() * 30);
-    for size in [16 * 1024, 17 * 1024 + 13, 40_000, 65_536, 100_001] {
-        let (parts, part_counts) = in_windows(&line, size);
-        assert_eq!(part_counts, counts, "{size}");
-        assert_eq!(parts.pairs(), whole.pairs(), "{size}");
-    }
-}
-
-#[test]
-fn a_record_of_more_than_8_kib_is_too_long() {
-    let line = |length: usize| {
-        format!(
-            "[INFO] 10.0.0.7:1 - 2 \"A IN {}. udp 1 false 512\" NOERROR qr 1 0s",
-            "a".repeat(length)
-        )
-    };
-    assert_eq!(scan(line(8000).as_bytes()).1.queries, 1);
-    assert_eq!(told(&line(8200)), ["! too-long"]);
-    assert_eq!(told(&line(100_000)), ["! too-long"]);
-    assert_eq!(told(&format!("{} {}", line(9000), LINES[7].0)).len(), 2);
-    assert_eq!(in_windows(line(100_000).as_bytes(), 16 * 1024).1, scan(line(100_000).as_bytes()).1);
-}
-
-#[test]
-fn hostile_lines_cost_as_much_as_they_are_long() {
-    let pieces = [
-        "\"",
-        "[INFO] ",
-        "\\",
-        "{",
-        "[",
-        " IN ",
-        " - ",
-        "A IN ",
-        "\\\"A IN ",
-        "{\"",
-        "\\ ",
-        " - 1 \"A IN \\ ",
-        "\"A IN x udp 5 ",
-        "10.0.0.7:1 - 1 \"A IN x. udp 5 false 5\" ",
-        "client_ip {\"plugin\":\"log\",",
-        " \0",
-        "1",
-    ];
-    let cost = |line: &str, scan: &dyn Fn(&[u8])| {
-        let start = std::time::Instant::now();
-        scan(line.as_bytes());
-        start.elapsed().as_secs_f64()
-    };
-    let whole = |line: &[u8]| drop(scan(line));
-    let windows = |line: &[u8]| drop(in_windows(line, 16 * 1024));
-    for piece in pieces {
-        let short = piece.repeat((1 << 15) / piece.len());
-        let long = short.repeat(16);
-        for scan in [&whole as &dyn Fn(&[u8]), &windows] {
-            let few = (0..3).map(|_| cost(&short, scan)).fold(f64::MAX, f64::min);
-            let many = cost(&long, scan);
-            // Linear is 16, quadratic is 256; the rest is for a busy machine.
-            assert!(
-                many < few.max(0.002) * 64.0,
-                "{piece:?}: {few} s, and {many} s for 16 times as much"
-            );
+    for (format, line) in formats {
+        let format = Arc::new(Format::compile(format).expect("a format").0);
+        let mut scanner = Scanner::new(Some(format));
+        for (wrapped, stated) in wrappers(line).into_iter().filter(|w| !w.0.contains("u0022")) {
+            let (seen, lines) = scan_with(&mut scanner, wrapped.as_bytes());
+            assert_eq!(seen.pairs(), [("10.0.0.7", r"my\ a\\b.shop.")], "{wrapped}");
+            assert_eq!(lines.queries, 1, "{wrapped}");
+            assert_eq!((seen.records[0].3, seen.records[0].4), ("A", "NOERROR"), "{wrapped}");
+            assert_eq!(seen.records[0].5, stamp.filter(|_| stated), "{wrapped}");
         }
-    }
-}
-
-fn general() -> Scanner {
-    Scanner { general_only: true, ..Scanner::default() }
-}
-
-/// Lines that were hit by something: bytes changed, dropped, doubled, and words of the format in wrong places.
-fn mutated() -> impl Strategy<Value = Vec<u8>> {
-    let words = prop::sample::select(vec![
-        " ",
-        "  ",
-        "\"",
-        "\\",
-        "\\ ",
-        " IN ",
-        " - ",
-        "[INFO] ",
-        "udp",
-        "NOERROR",
-        "-",
-        "\0",
-        "\x1b[0m",
-        "{\"log\":\"",
-        "10.0.0.1:53",
-        "1",
-        "\n",
-        "\r",
-        "A",
-        "µ",
-        "2024-06-01T10:00:00Z ",
-        "stdout F ",
-        "qr",
-        ".",
-        "false",
-        "]",
-        "[",
-        "%",
-        "\"0\"",
-        " \"0\"",
-    ]);
-    let edit = (any::<prop::sample::Index>(), 0..3u8, words, any::<u8>());
-    let base = prop::sample::select(LINES.map(|(line, ..)| line).to_vec());
-    let lead = prop::sample::select(vec![
-        "",
-        "2024-06-01T10:00:00.1+02:00 ",
-        "2024-06-01T10:00:00Z stdout F ",
-    ]);
-    (lead, base, prop::collection::vec(edit, 0..3)).prop_map(|(lead, base, edits)| {
-        let mut line = [lead.as_bytes(), base.as_bytes()].concat();
-        for (at, what, word, byte) in edits {
-            let at = at.index(line.len() + 1);
-            match what {
-                0 => drop(line.splice(at..at, word.bytes())),
-                1 if at < line.len() => line[at] = byte,
-                _ => drop(line.splice(at..(at + 3).min(line.len()), word.bytes())),
-            }
+        for (default, client, name) in LINES {
+            let (seen, _) = scan_with(&mut scanner, default.as_bytes());
+            assert_eq!(seen.pairs(), [(client, name)], "{default}");
         }
-        line
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_fast_path_changes_nothing(line in mutated()) {
-        prop_assert_eq!(scan(&line), scan_with(&mut general(), &line));
-    }
-
-    #[test]
-    fn any_bytes_are_accounted_for(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        prop_assert_eq!(scan(&bytes), scan_with(&mut general(), &bytes));
-    }
-
-    #[test]
-    fn any_split_at_newlines_gives_the_same(lines in prop::collection::vec(mutated(), 1..6), at in any::<prop::sample::Index>()) {
-        let text = lines.join(&b'\n');
-        let cuts: Vec<usize> = memchr::memchr_iter(b'\n', &text).map(|cut| cut + 1).chain([text.len()]).collect();
-        let (left, right) = text.split_at(*at.get(&cuts));
-        let ((whole, lines), (a, a_lines), (b, b_lines)) = (scan(&text), scan(left), scan(right));
-        let mut sum = a_lines;
-        sum += b_lines;
-        prop_assert_eq!(sum, lines);
-        prop_assert_eq!([a.pairs(), b.pairs()].concat(), whole.pairs());
-        let times = |seen: &Seen| seen.records.iter().map(|r| r.5).collect::<Vec<_>>();
-        prop_assert_eq!([times(&a), times(&b)].concat(), times(&whole));
     }
 }

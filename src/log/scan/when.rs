@@ -17,10 +17,17 @@ pub(super) fn at_start(text: &[u8], clock: &mut Clock) -> Option<Time> {
         }
         text = rest;
     }
-    let text = text.strip_prefix(b"\"").unwrap_or(text);
+    let text = text.strip_prefix(b"\"").or_else(|| syslog(text)).unwrap_or(text);
     let (time, length) = clock.rfc3339(text)?;
     let ends = text.get(length).is_none_or(|b| !b.is_ascii_alphanumeric() && !b".:-+".contains(b));
     ends.then_some(time)
+}
+
+/// What follows the priority and version of an RFC 5424 line, `<30>1 `.
+fn syslog(text: &[u8]) -> Option<&[u8]> {
+    let (priority, rest) = text.split_at_checked(text.iter().take(6).position(|b| *b == b'>')?)?;
+    let digits = priority.strip_prefix(b"<")?;
+    rest.strip_prefix(b">1 ").filter(|_| digits.iter().all(u8::is_ascii_digit))
 }
 
 /// The time directly before a client, or before its level. `left` is what stands before the client in its text.
@@ -82,7 +89,7 @@ mod tests {
     #[test]
     fn a_time_at_the_start_counts_behind_what_is_no_text() {
         let time = crate::time::parse(T);
-        for lead in ["", "  ", "\u{feff}", "\0\0\0", "\x1b[36m", "\"", " \0 \x1b[0m\t"] {
+        for lead in ["", "  ", "\u{feff}", "\0\0\0", "\x1b[36m", "\"", " \0 \x1b[0m\t", "<30>1 "] {
             for rest in ["", " node coredns[623]: ", ",\"", "\t", "|"] {
                 let text = format!("{lead}{T}{rest}");
                 assert_eq!(at_start(text.as_bytes(), &mut Clock::default()), time, "{text:?}");
