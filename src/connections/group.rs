@@ -66,7 +66,17 @@ pub(super) struct Piece<'a, 'e> {
     pub(super) port: Option<(String, String)>,
     pub(super) widened: bool,
     pub(super) entries: &'e [Entry<'a>],
+    /// Of the entries that are evidence in this view.
+    pub(super) counts: Counts,
     pub(super) attempts: u64,
+}
+
+impl<'a, 'e> Piece<'a, 'e> {
+    fn of(entries: &'e [Entry<'a>], server: u32, attempts: u64) -> Option<Piece<'a, 'e>> {
+        let Entry { client, name, .. } = *entries.first()?;
+        let counts = sum(entries.iter().filter(|entry| !entry.left_out));
+        Some(Piece { client, server, name, port: None, widened: false, entries, counts, attempts })
+    }
 }
 
 /// Failed names of one client that are one lookup.
@@ -94,10 +104,10 @@ impl Evidence<'_> {
             let namespace = who.key.namespace(self.cluster);
             for (entries, attempts) in entries.chunk_by(|a, b| a.name == b.name).zip(attempts) {
                 let all = sum(entries);
-                let Some(first) = entries.first().filter(|_| all.answered + all.unknown > 0) else {
+                let Some(name) = entries.first().map(|entry| entry.name) else { continue };
+                if all.answered + all.unknown == 0 {
                     continue;
-                };
-                let (client, name) = (first.client, first.name);
+                }
                 match servers.target(name, namespace) {
                     Target::Nothing => not_connections += all.answered,
                     Target::Server { id, port, widened } => {
@@ -106,34 +116,20 @@ impl Evidence<'_> {
                         {
                             namespaces.insert(namespace.into());
                         }
-                        pieces.push(Piece {
-                            client,
-                            server: id,
-                            name,
-                            port,
-                            widened,
-                            entries,
-                            attempts,
-                        });
+                        let piece = Piece::of(entries, id, attempts);
+                        pieces.extend(piece.map(|piece| Piece { port, widened, ..piece }));
                     }
                     // Who held the address is a question for each row's own time.
                     Target::Pod { address, namespace } => {
-                        let mut attempts = attempts;
-                        for entries in entries.chunks(1) {
+                        for (at, entries) in entries.chunks(1).enumerate() {
                             let row = entries.first().and_then(|e| self.tally.rows.get(e.row));
                             let server =
                                 servers.pod(address, &namespace, row.and_then(|row| row.seen));
-                            let (port, widened) = (None, false);
-                            pieces.push(Piece {
-                                client,
-                                server,
-                                name,
-                                port,
-                                widened,
+                            pieces.extend(Piece::of(
                                 entries,
-                                attempts,
-                            });
-                            attempts = 0;
+                                server,
+                                if at == 0 { attempts } else { 0 },
+                            ));
                         }
                     }
                 }
@@ -306,7 +302,7 @@ fn counts(row: &Row) -> (Counts, u64) {
     (sum, other)
 }
 
-pub(super) fn sum<'e>(entries: impl IntoIterator<Item = &'e Entry<'e>>) -> Counts {
+pub(super) fn sum<'a: 'e, 'e>(entries: impl IntoIterator<Item = &'e Entry<'a>>) -> Counts {
     entries.into_iter().fold(Counts::default(), |sum, entry| Counts {
         answered: sum.answered + entry.counts.answered,
         failed: sum.failed + entry.counts.failed,

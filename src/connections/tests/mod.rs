@@ -424,3 +424,101 @@ const ROWS: [&str; 10] = [
     "10.9.9.9 10-1-0-20.shop.pod.cluster.local A=1 A/NXDOMAIN=1",
     "192.168.0.1 shop.svc.cluster.local A=1",
 ];
+
+fn cpu() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+#[ignore = "measures"]
+fn perf() {
+    let mut snapshot = Snapshot::default();
+    for w in 0..600 {
+        for p in 0..8 {
+            let (a, b) = (w / 250 * 8 + p, w % 250);
+            let ns = format!("ns-{}", w % 40);
+            snapshot.pods.push(owned(
+                pod(&ns, &format!("w{w}-abc-{p}"), &format!("10.1.{a}.{b}")),
+                "Deployment",
+                &format!("w{w}"),
+                &format!("app=w{w}"),
+            ));
+        }
+    }
+    for s in 0..300 {
+        snapshot.services.push(service(
+            &format!("ns-{}", s % 40),
+            &format!("w{s}"),
+            &format!("app=w{s}"),
+            "http:80:8080",
+        ));
+    }
+    let cluster = cluster(snapshot);
+    let mut rows = Vec::new();
+    for w in 0..600usize {
+        for k in 0..50 {
+            let s = (w * 7 + k * 13) % 300;
+            for p in 0..2 {
+                let (a, b) = (w / 250 * 8 + p, w % 250);
+                let name = format!("w{s}.ns-{}.svc.cluster.local", s % 40);
+                let place = Place { path: "a".into(), line: 1 };
+                let kind = |t: &str, r: &str| Kind {
+                    qtype: QType::of(t.as_bytes()),
+                    rcode: Rcode::of(r.as_bytes()),
+                };
+                rows.push(Row {
+                    client: ip(&format!("10.1.{a}.{b}")),
+                    name: name.clone().into(),
+                    counts: vec![(kind("A", "NOERROR"), 3), (kind("AAAA", "NOERROR"), 3)],
+                    seen: Some((at("10:00:00") + k as i64, at("11:00:00") + p as i64)),
+                    place: place.clone(),
+                });
+                if k % 3 == 0 {
+                    rows.push(Row {
+                        client: ip(&format!("10.1.{a}.{b}")),
+                        name: format!(
+                            "{}.ns-{}.svc.cluster.local",
+                            name.strip_suffix(".svc.cluster.local").unwrap(),
+                            w % 40
+                        )
+                        .into(),
+                        counts: vec![(kind("A", "NXDOMAIN"), 3), (kind("AAAA", "NXDOMAIN"), 3)],
+                        seen: Some((at("10:00:00"), at("11:00:00"))),
+                        place,
+                    });
+                }
+            }
+        }
+    }
+    rows.sort_by(|a, b| (a.client, &a.name).cmp(&(b.client, &b.name)));
+    let tally = Tally { rows, lost: Vec::new() };
+    for _ in 0..5 {
+        let start = cpu();
+        let report = join(&tally, &cluster, Options::default());
+        eprintln!(
+            "{:?} rows {} connections {} failed {}",
+            (cpu() - start) / 1000,
+            tally.rows.len(),
+            report.connections.len(),
+            report.failed_lookups.len()
+        );
+        let start = cpu();
+        let mut out = Vec::new();
+        crate::report::csv::write(&report, &cluster, &mut out).unwrap();
+        eprintln!("csv {:?} {}", (cpu() - start) / 1000, out.len());
+        let start = cpu();
+        let mut out = Vec::new();
+        crate::report::json::write(&report, &cluster, &mut out).unwrap();
+        eprintln!("json {:?} {}", (cpu() - start) / 1000, out.len());
+        let start = cpu();
+        let mut out = Vec::new();
+        crate::report::yaml::write(&report, &cluster, &mut out).unwrap();
+        eprintln!("yaml {:?} {}", (cpu() - start) / 1000, out.len());
+        let start = cpu();
+        let mut out = Vec::new();
+        crate::report::table::write(&report, &cluster, crate::report::Style::default(), &mut out)
+            .unwrap();
+        eprintln!("table {:?} {}", (cpu() - start) / 1000, out.len());
+    }
+}
