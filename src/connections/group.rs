@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use rayon::prelude::*;
+
 use super::clients::{Askers, Interner, Key, index};
 use super::filter::Choice;
 use super::servers::{Servers, Target};
@@ -36,6 +38,12 @@ pub(super) struct Who {
     pub(super) client: Client,
     /// Some address of it lost names to the bound on memory.
     pub(super) lost: bool,
+}
+
+impl Who {
+    fn order(&self) -> (&str, &str, &str, &Key) {
+        (&self.client.namespace, &self.client.kind, &self.client.name, &self.key)
+    }
 }
 
 /// The records of a row that ask for an address.
@@ -138,11 +146,14 @@ impl Evidence<'_> {
         let (shown, places) = servers.shown(group_by);
         let place = |piece: &Piece<'_, '_>| places.get(piece.server as usize).copied();
         pieces.sort_by(|a, b| (a.client, place(a), a.name).cmp(&(b.client, place(b), b.name)));
-        let mut connections = Vec::new();
-        for pieces in pieces.chunk_by(|a, b| a.client == b.client && place(a) == place(b)) {
-            let who = pieces.first().and_then(|piece| clients.get(piece.client as usize));
-            connections.extend(who.and_then(|who| self.connection(who, &shown, &servers, pieces)));
-        }
+        let runs: Vec<&[Piece<'_, '_>]> =
+            pieces.chunk_by(|a, b| a.client == b.client && place(a) == place(b)).collect();
+        let connection = |pieces: &&[Piece<'_, '_>]| {
+            let who = clients.get(pieces.first()?.client as usize)?;
+            self.connection(who, &shown, &servers, pieces)
+        };
+        let connections: Vec<_> = runs.par_iter().with_min_len(512).map(connection).collect();
+        let connections = connections.into_iter().flatten().collect();
         let failed = self.failed(&clients, failures, &namespaces);
         Groups { connections, failed, dropped: Vec::new(), not_connections }
     }
@@ -161,12 +172,7 @@ impl Evidence<'_> {
                 who.lost |= asker.lost;
             }
         }
-        clients.sort_by(|(_, a), (_, b)| {
-            let order = |who: &Who| {
-                (who.client.namespace.clone(), who.client.kind.clone(), who.client.name.clone())
-            };
-            order(a).cmp(&order(b)).then_with(|| a.key.cmp(&b.key))
-        });
+        clients.sort_by(|(_, a), (_, b)| a.order().cmp(&b.order()));
         let mut rank = vec![0; clients.len()];
         for (at, (id, _)) in clients.iter().enumerate() {
             if let Some(slot) = rank.get_mut(*id) {
