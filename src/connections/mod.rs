@@ -108,7 +108,8 @@ pub struct Connection {
     pub failed: u64,
     /// Failed search-path attempts that this connection's names explain.
     pub attempts: u64,
-    /// First and last time of an answered record.
+    /// First and last time of the tally rows that were answered. A row has one pair of times, so a failed record of the
+    /// same name and client counts here.
     pub seen: Option<(Time, Time)>,
     /// Sorted, without repetition; never empty.
     pub status: Vec<Status>,
