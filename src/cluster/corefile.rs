@@ -172,7 +172,14 @@ impl Server {
             "kubernetes" => {
                 self.kubernetes = true;
                 let zones = if arguments.is_empty() { keys } else { arguments };
-                self.domains.extend(zones.iter().filter_map(|zone| domain(zone)));
+                // Services of other clusters, which this one's snapshot must not answer for.
+                let inner = directive.inner.iter().filter_map(|line| line.split_first());
+                let elsewhere: Vec<&String> = inner
+                    .filter(|(word, _)| *word == "multicluster")
+                    .flat_map(|(_, z)| z)
+                    .collect();
+                let zones = zones.iter().filter(|zone| !elsewhere.contains(zone));
+                self.domains.extend(zones.filter_map(|zone| domain(zone)));
             }
             "autopath" => self.autopath = true,
             "log" => {
@@ -251,6 +258,12 @@ mod tests {
         let text = "corp.example:53 {\n log\n}\n.:53 {\n kubernetes a\n}";
         check(text, &["a"], false, &[]);
         check("a:53 {\n log\n cache\n}", &[], false, &["all"]);
+    }
+
+    #[test]
+    fn another_clusters_zones_are_no_domains_of_this_one() {
+        let text = ". {\n kubernetes a b {\n  multicluster b\n }\n}";
+        check(text, &["a"], false, &[]);
     }
 
     #[test]

@@ -38,10 +38,12 @@ pub(super) fn read(shell: &Shell<'_>) -> Result<Meta, String> {
 
 /// `namespace/name` for a message, of an object that need not be whole.
 pub(super) fn who(shell: &Shell<'_>) -> String {
-    match field::<Who>(shell, "metadata") {
-        Ok(Who { namespace: Some(namespace), name: Some(name) }) => format!("{namespace}/{name}"),
-        Ok(Who { name: Some(name), .. }) => name,
-        _ => "without a name".to_owned(),
+    let Who { namespace, name } = field(shell, "metadata").unwrap_or_default();
+    let some = |text: &String| !text.is_empty();
+    match (namespace.filter(some), name.filter(some)) {
+        (Some(namespace), Some(name)) => format!("{namespace}/{name}"),
+        (None, Some(name)) => name,
+        (_, None) => "without a name".to_owned(),
     }
 }
 
@@ -51,6 +53,10 @@ where
     T: Deserialize<'a> + Default,
 {
     let Some(text) = shell.get(name) else { return Ok(T::default()) };
+    // serde reads a list as a struct, by position.
+    if text.starts_with('[') && matches!(name, "metadata" | "spec" | "status" | "data") {
+        return Err(format!("{name}: invalid type: sequence, expected a map"));
+    }
     match serde_json::from_str::<Option<T>>(text) {
         Ok(value) => Ok(value.unwrap_or_default()),
         Err(error) => Err(format!("{name}: {}", masked(&error))),
@@ -66,6 +72,8 @@ pub(crate) fn masked(error: &serde_json::Error) -> String {
         Some((seen, expected)) => {
             let end = seen.find(['`', '"']).unwrap_or(seen.len());
             let seen = seen.get(..end).unwrap_or_default().trim_end();
+            // Of a type of ours, the name.
+            let expected = if expected.starts_with("struct ") { "a map" } else { expected };
             format!("{seen}, expected {expected}")
         }
         None => text.to_owned(),

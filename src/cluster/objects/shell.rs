@@ -40,7 +40,13 @@ impl<'a> Shell<'a> {
 impl Shell<'_> {
     /// Whether some field is nested deeper than any Kubernetes object is.
     pub(crate) fn is_too_deep(&self) -> bool {
-        self.fields.iter().flatten().any(|value| depth(value.get()) > DEEPEST)
+        // Most objects have fewer brackets than that, and counting is cheap.
+        let brackets = |text: &str| {
+            let count = |bracket| memchr::memchr_iter(bracket, text.as_bytes()).count();
+            count(b'{') + count(b'[')
+        };
+        let texts = self.fields.iter().flatten().map(|value| value.get());
+        texts.filter(|text| brackets(text) > DEEPEST).any(|text| depth(text) > DEEPEST)
     }
 }
 

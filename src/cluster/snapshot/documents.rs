@@ -28,9 +28,8 @@ pub(super) fn read(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, F
     };
     result.map_err(|fault| match fault {
         // Every Kubernetes object bears this word.
-        Fault::Broken(why) if !holds(text, "apiVersion") => Fault::Foreign(guess(text, why)),
-        Fault::Foreign(why) => Fault::Foreign(guess(text, why)),
-        broken @ Fault::Broken(_) => broken,
+        Fault::Broken(why) if !holds(text, "apiVersion") => Fault::Foreign(why),
+        fault => fault,
     })
 }
 
@@ -54,7 +53,7 @@ pub(super) fn object(item: &Item<'_>, dns_namespaces: &[String]) -> Result<Read,
 /// `f` of each, in order, on as many threads as there are cores. Not on rayon's: its threads may be waiting for this
 /// very snapshot, with logs in their hands.
 pub(super) fn parallel<T: Sync, R: Send>(all: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    const PIECE: usize = 128;
+    const PIECE: usize = 32;
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -135,25 +134,6 @@ fn fault(error: &serde_json::Error) -> Fault {
         Category::Syntax | Category::Io => format!("is no JSON at {place}: {what}"),
         Category::Data => format!("holds no Kubernetes object at {place}: {what}"),
     })
-}
-
-/// What a file is that somebody took for a snapshot; `else_` if it is nothing that is often taken for one.
-fn guess(text: &str, else_: String) -> String {
-    let end = text.floor_char_boundary(16 << 10);
-    let head = text.get(..end).unwrap_or_default();
-    let begins = |words: &[&str]| words.iter().any(|word| head.starts_with(word));
-    let what = if head.contains(" IN ") && (head.contains(" udp ") || head.contains(" tcp ")) {
-        "is a CoreDNS log: give it as an input, not with --snapshot"
-    } else if begins(&["NAME ", "NAMESPACE "]) {
-        "is kubectl's table: add `-o json`"
-    } else if begins(&["Error from server", "error: ", "The connection to", "Unable to connect"]) {
-        "is kubectl's error message, and no snapshot"
-    } else if begins(&["No resources found"]) {
-        "says that kubectl found nothing"
-    } else {
-        return else_;
-    };
-    what.to_owned()
 }
 
 pub(super) fn holds(text: &str, word: &str) -> bool {

@@ -62,11 +62,16 @@ pub(super) fn text(path: &Path) -> Result<String, Fault> {
     })
 }
 
-/// Reads to the end, which must come; `size` is what to expect.
+/// Reads to the end, which must come; `size` is what to expect. Of what is no snapshot only the beginning.
 fn read(source: impl Read, size: u64) -> io::Result<Result<Vec<u8>, Fault>> {
     let room = usize::try_from(size.min(LARGEST)).unwrap_or(0);
     let mut bytes = Vec::with_capacity(room + 1);
-    source.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    let mut source = source.take(LARGEST + 1);
+    source.by_ref().take(64 << 10).read_to_end(&mut bytes)?;
+    if let Some(what) = foreign(&bytes) {
+        return Ok(Err(Fault::Foreign(what.to_owned())));
+    }
+    source.read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
         let why = "holds more than 1 GiB: give it in parts, such as a file for each kind";
         return Ok(Err(Fault::Broken(why.to_owned())));
@@ -82,27 +87,25 @@ fn unpack(bytes: Vec<u8>) -> Result<Vec<u8>, Fault> {
     } else if bytes.starts_with(ZSTD) {
         zstd::stream::read::Decoder::new(bytes.as_slice()).and_then(|source| read(source, 0))
     } else {
-        return match foreign(&bytes) {
-            Some(what) => Err(Fault::Foreign(what.to_owned())),
-            None => Ok(bytes),
-        };
+        return Ok(bytes);
     };
     unpacked.unwrap_or_else(|error| {
-        let what = match error.kind() {
+        Err(Fault::Broken(match error.kind() {
             io::ErrorKind::UnexpectedEof => {
                 "is compressed and ends too early: is the file cut?".to_owned()
             }
             _ => format!("is compressed and cannot be unpacked: {error}"),
-        };
-        Err(Fault::Broken(what))
+        }))
     })
 }
 
-/// What these bytes are, if they are known and not read.
-fn foreign(bytes: &[u8]) -> Option<&'static str> {
+/// What a file is that begins so, if somebody took it for a snapshot: none that begins like one.
+fn foreign(head: &[u8]) -> Option<&'static str> {
     const UTF_16: &str =
         "is UTF-16, as PowerShell's `>` writes it: write it with `| Out-File -Encoding utf8`";
-    const KNOWN: [(&[u8], &str); 8] = [
+    const TABLE: &str = "is kubectl's table: add `-o json`";
+    const ERROR: &str = "is kubectl's error message, and no snapshot";
+    const KNOWN: [(&[u8], &str); 15] = [
         (b"\xfd7zXZ\0", "is compressed with xz: unpack it first"),
         (b"BZh", "is compressed with bzip2: unpack it first"),
         (b"PK\x03\x04", "is a zip archive: unpack it first"),
@@ -111,8 +114,20 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
         (b"{\0", UTF_16),
         (b"\0{", UTF_16),
         (b"a\0p\0i\0", UTF_16),
+        (b"NAME ", TABLE),
+        (b"NAMESPACE ", TABLE),
+        (b"error: ", ERROR),
+        (b"Error from server", ERROR),
+        (b"The connection to", ERROR),
+        (b"Unable to connect", ERROR),
+        (b"No resources found", "says that kubectl found nothing"),
     ];
-    KNOWN.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, what)| *what)
+    let has = |word: &str| memchr::memmem::find(head, word.as_bytes()).is_some();
+    let known = KNOWN.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, what)| *what);
+    let is_log = || has(" IN ") && (has(" udp ") || has(" tcp ")) && !has("apiVersion");
+    known.or_else(|| {
+        is_log().then_some("is a CoreDNS log: give it as an input, not with --snapshot")
+    })
 }
 
 #[cfg(unix)]

@@ -1,7 +1,8 @@
-//! Several snapshots → one: of two states of an object the later snapshot's counts. Pods join by uid, and all that ever
-//! were are kept. Of other objects only one can bear a name at a time: a later one replaces it, whatever its uid.
+//! Several snapshots → one: of two states of an object the later snapshot's counts. Pods of one name and another uid
+//! are different pods, and all that ever were are kept. Of other objects only one can bear a name at a time: a later
+//! one replaces it, whatever its uid.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Take;
 use crate::cluster::model::{EndpointSlice, Meta, Snapshot};
@@ -36,43 +37,44 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
             }
         }
     }
-    latest(&mut all.pods, |pod| match pod.meta.uid.is_empty() {
-        true => (named(&pod.meta), String::new()),
-        false => (Name::default(), pod.meta.uid.clone()),
-    });
-    all.pods.sort_by_cached_key(|pod| (named(&pod.meta), pod.meta.uid.clone()));
-    let kind_and_name = |namespace: &str, kind: &str, name: &str| {
-        (namespace.to_owned(), kind.to_owned(), name.to_owned())
-    };
-    latest(&mut all.controllers, |c| kind_and_name(&c.meta.namespace, &c.kind, &c.meta.name));
+    latest(&mut all.pods, |pod| [&pod.meta.namespace, &pod.meta.name, &pod.meta.uid]);
+    latest(&mut all.controllers, |c| [&c.meta.namespace, &c.kind, &c.meta.name]);
     latest(&mut all.services, |service| named(&service.meta));
     latest(&mut all.slices, |slice| named(&slice.meta));
     latest(&mut all.namespaces, named);
     latest(&mut all.nodes, |node| named(&node.meta));
     latest(&mut all.policies, |policy| named(&policy.meta));
-    latest(&mut all.corefiles, |file| (file.namespace.clone(), file.name.clone()));
+    latest(&mut all.corefiles, |file| [&file.namespace, &file.name, ""]);
     add_legacy(&mut all.slices, legacy);
     all
 }
 
-type Name = (String, String);
-
-fn named(meta: &Meta) -> Name {
-    (meta.namespace.clone(), meta.name.clone())
+fn named(meta: &Meta) -> [&str; 3] {
+    [&meta.namespace, &meta.name, ""]
 }
 
 /// Keeps the last of each key, sorted by key.
-fn latest<T, K: Ord>(all: &mut Vec<T>, key: impl Fn(&T) -> K) {
-    let keyed: BTreeMap<K, T> = all.drain(..).map(|object| (key(&object), object)).collect();
-    all.extend(keyed.into_values());
+fn latest<T>(all: &mut Vec<T>, key: impl Fn(&T) -> [&str; 3]) {
+    let mut order: Vec<_> = all.iter().map(key).zip(0..).collect();
+    order.sort_unstable();
+    order.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 = next.1;
+        }
+        same
+    });
+    let order: Vec<usize> = order.into_iter().map(|(_, at)| at).collect();
+    let mut given: Vec<Option<T>> = all.drain(..).map(Some).collect();
+    all.extend(order.into_iter().filter_map(|at| given.get_mut(at)?.take()));
 }
 
 /// Endpoints count where no EndpointSlice of that Service does: they say less, and only of the first 1,000 addresses.
 fn add_legacy(slices: &mut Vec<EndpointSlice>, mut legacy: Vec<Vec<EndpointSlice>>) {
     legacy.retain(|subsets| !subsets.is_empty());
-    latest(&mut legacy, |subsets| subsets.first().map(|slice| named(&slice.meta)));
+    latest(&mut legacy, |subsets| subsets.first().map_or([""; 3], |slice| named(&slice.meta)));
     let service = |slice: &EndpointSlice| (slice.meta.namespace.clone(), slice.service.clone());
-    let known: BTreeSet<Name> = slices.iter().map(service).collect();
+    let known: BTreeSet<_> = slices.iter().map(service).collect();
     slices.extend(legacy.into_iter().flatten().filter(|slice| !known.contains(&service(slice))));
-    slices.sort_by_cached_key(|slice| named(&slice.meta));
+    slices.sort_by(|a, b| named(&a.meta).cmp(&named(&b.meta)));
 }

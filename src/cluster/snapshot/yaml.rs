@@ -11,6 +11,9 @@ use crate::cluster::objects::{Object, Read, is_known};
 /// The most that serde_yaml is given at once: it takes twenty times that in memory.
 const LARGEST: usize = 64 << 20;
 
+/// The most brackets in one piece that may nest: libyaml's time grows with the square of their depth, to a second here.
+const MOST_BRACKETS: usize = 10_000;
+
 /// All objects of a YAML text.
 pub(super) fn read(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
     if !documents::holds(text, "apiVersion") {
@@ -28,6 +31,9 @@ pub(super) fn read(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, F
                 return Err(Fault::Broken(why.to_owned()));
             }
         }
+    }
+    if units.is_empty() {
+        return Err(Fault::Foreign("holds no Kubernetes object".to_owned()));
     }
     let done = documents::parallel(&units, |unit| {
         one(unit, dns_namespaces).map_err(|fault| locate(fault, text, unit.text))
@@ -54,12 +60,29 @@ fn one(unit: &Unit<'_>, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
         let why = "is YAML of more than 64 MiB in one piece: get it with `-o json`";
         return Err(Fault::Broken(why.to_owned()));
     }
+    if brackets(unit.text) > MOST_BRACKETS {
+        let why = "is YAML that nests too deep, or too many brackets: get it with `-o json`";
+        return Err(Fault::Broken(why.to_owned()));
+    }
     let json = to_json(unit.text).map_err(|error| Fault::Broken(format!("is no YAML: {error}")))?;
     if json == "null" {
         return Ok(Vec::new());
     }
     let items = documents::items(&json)?;
     items.iter().map(|item| documents::object(item, dns_namespaces)).collect()
+}
+
+/// How many brackets may nest. One that its like closes on the same line, with only plain words between, nests nothing,
+/// whether it stands in a text or not.
+fn brackets(yaml: &str) -> usize {
+    let bytes = yaml.as_bytes();
+    let nests = |at: &usize| {
+        let (open, rest) = (bytes.get(*at), bytes.get(at + 1..).unwrap_or_default());
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b" ,._/:-".contains(byte);
+        let close = if open == Some(&b'[') { b']' } else { b'}' };
+        rest.iter().find(|byte| !plain(byte)) != Some(&close)
+    };
+    memchr::memchr2_iter(b'[', b'{', bytes).filter(nests).count()
 }
 
 impl<'a> Unit<'a> {
