@@ -42,6 +42,7 @@ pub mod cluster;
 pub mod commands;
 pub mod connections;
 pub mod coverage;
+pub mod files;
 pub mod log;
 pub mod name;
 pub mod policy;

@@ -113,8 +113,19 @@ pub struct Connection {
     pub seen: Option<(Time, Time)>,
     /// Sorted, without repetition; never empty.
     pub status: Vec<Status>,
+    /// What of it a policy may rest on; `None`: nothing.
+    pub proof: Option<Proof>,
     /// Where the first record stands.
     pub place: Place,
+}
+
+/// The part of a connection that was answered, between addresses that nobody else can have held (SEMANTICS 4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// The names asked for, sorted.
+    pub names: Vec<String>,
+    /// The ports that these names mean, as in [`Server::ports`].
+    pub ports: Vec<Port>,
 }
 
 /// Who asked.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::clients::{Asker, join_times};
 use super::group::{Entry, Evidence, Failure, Piece, Who, sum};
 use super::servers::{Servers, Shown, is_asked};
-use super::{Client, Connection, FailedLookup, Server, ServerKind, Status, search_path};
+use super::{Client, Connection, FailedLookup, Proof, Server, ServerKind, Status, search_path};
 use crate::cluster::backends::Port;
 use crate::log::record::{Outcome, Rcode};
 use crate::log::tally::Row;
@@ -44,7 +44,8 @@ impl Evidence<'_> {
 
         let Shown { mut server, mut status } = merged(shown, evidence().map(|piece| piece.server))?;
         let had_ports = !server.ports.is_empty();
-        keep_meant_ports(&mut server, evidence());
+        let proof = self.proof(&server, servers, evidence());
+        keep_meant(&mut server.ports, server.kind, evidence());
         let mut push = |is: bool, word| status.extend(is.then_some(word));
         let inferred =
             who.client.workload.is_some_and(|id| self.cluster.workloads.get(id).inferred);
@@ -68,12 +69,33 @@ impl Evidence<'_> {
             attempts: evidence().map(|piece| piece.attempts).sum(),
             seen: rows().fold(None, |seen, row| join_times(seen, row.seen)),
             status,
+            proof,
             place,
             names,
         };
         // With every row of these names, so that a view that leaves the connection out leaves out its failures too.
         let rows = evidence().flat_map(Piece::kept).map(|entry| entry.row).collect();
         Some((connection, rows))
+    }
+
+    /// What of it a policy may rest on: what was answered, between addresses that nobody else can have held.
+    fn proof<'p>(
+        &self,
+        server: &Server,
+        servers: &Servers<'_>,
+        pieces: impl Iterator<Item = &'p Piece<'p, 'p>>,
+    ) -> Option<Proof> {
+        let is_proven = |piece: &&Piece<'_, '_>| {
+            let mut kept = piece.kept().filter(|entry| entry.counts.answered > 0);
+            let own = |row| self.askers.of(row).is_some_and(|asker| !asker.is_shared());
+            !servers.is_shared(piece.server) && kept.any(|entry| own(entry.row))
+        };
+        let proven: Vec<&Piece<'_, '_>> = pieces.filter(is_proven).collect();
+        let mut names: Vec<String> = proven.iter().map(|piece| piece.name.to_owned()).collect();
+        names.dedup();
+        let mut ports = server.ports.clone();
+        keep_meant(&mut ports, server.kind, proven.iter().copied());
+        (!proven.is_empty()).then_some(Proof { names, ports })
     }
 
     /// The failed lookups, sorted by client and name. What is shown by the same name is one.
@@ -161,15 +183,15 @@ fn merged(shown: &[Shown], servers: impl Iterator<Item = u32>) -> Option<Shown> 
 }
 
 /// If only SRV names were asked for, the ports that they name are those that were meant.
-fn keep_meant_ports<'p>(
-    server: &mut Server,
+fn keep_meant<'p>(
+    ports: &mut Vec<Port>,
+    kind: ServerKind,
     pieces: impl Iterator<Item = &'p Piece<'p, 'p>> + Clone,
 ) {
-    if server.kind == ServerKind::Service && pieces.clone().all(|piece| piece.port.is_some()) {
-        let asked = |port: &Port| {
-            pieces.clone().filter_map(|p| p.port.as_ref()).any(|srv| is_asked(port, srv))
-        };
-        server.ports.retain(asked);
+    if kind == ServerKind::Service && pieces.clone().all(|piece| piece.port.is_some()) {
+        ports.retain(|port| {
+            pieces.clone().filter_map(|piece| piece.port.as_ref()).any(|srv| is_asked(port, srv))
+        });
     }
 }
 

@@ -115,6 +115,11 @@ impl<'a> Servers<'a> {
         }
     }
 
+    /// Whether a pod's address was also held by others, and the log has no times.
+    pub(super) fn is_shared(&self, id: u32) -> bool {
+        matches!(self.asked.list.get(id as usize), Some(Asked::Pod { shared: true, .. }))
+    }
+
     /// A Service's namespace.
     pub(super) fn namespace(&self, id: u32) -> Option<&str> {
         match self.asked.list.get(id as usize) {

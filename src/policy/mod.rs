@@ -1,1 +1,102 @@
 //! Report × Cluster → NetworkPolicies, each no wider than its evidence, or a refusal with the reason.
+//! Ingress only. It reads no file and knows no clock; it never widens a selector so that a policy can be written.
+//!
+//! `evidence` says who asked for which workload, on which ports; `selectors` which labels stand for a workload;
+//! `closure` what of the evidence those labels can say without saying more; `build` decides who gets a policy,
+//! `around` looks at what else the snapshot says; `draft`, `object` and `comment` make the object and the lines above
+//! it, [`yaml`] and [`mod@write`] the bytes.
+//!
+//! # Every way to be wider than the evidence
+//!
+//! A policy generator can go wrong in thirty-one known ways. Those that concern ingress each have a test whose name
+//! begins with the number (`w07_…`), in `policy/tests/`, and `tests/policy_property.rs` looks
+//! at all of them at once. Where only a part can be tested here, or none:
+//!
+//! | | |
+//! |---|---|
+//! | W16 | an address that stands for many (proxy, DNS cache) is named by `cluster::addresses`; here it is no peer |
+//! | W17 | who held an address when is for `cluster::addresses`; what it could not tell apart is tested here |
+//! | W22 | names are read, from the right, by `name` and `cluster::names`; what is not in the snapshot is tested here |
+//! | W25 | which types make a connection is decided in `connections`; what is no evidence is tested here |
+//! | W26 | one lookup is a connection (DESIGN 10); that a threshold was set is said in the comment |
+//! | W27 | whoever may create pods with a peer's labels has its rights: no selector can help, the README says so |
+//! | W31 | egress only |
+
+mod around;
+mod build;
+mod closure;
+mod comment;
+mod draft;
+mod evidence;
+mod labels;
+mod object;
+mod selectors;
+#[cfg(test)]
+mod tests;
+pub mod write;
+pub mod yaml;
+
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+
+use crate::cluster::workloads::WorkloadId;
+
+pub use build::build;
+
+/// The first comment line of every file that kico writes: how it knows its own files again.
+pub const MARK: &str =
+    "# kico wrote this from DNS lookups, and replaces or removes files that begin with this line";
+
+/// What decides what policies say, beside the report and the cluster.
+pub struct Options<'a> {
+    /// `--strict`: what would be incomplete is refused.
+    pub strict: bool,
+    /// `--allow-nodes`: a node that asked becomes a peer, by its address.
+    pub allow_nodes: bool,
+    /// Whether comment and annotation name the evidence: not with `--no-evidence`.
+    pub evidence: bool,
+    /// The flags that changed what counts as evidence (`--min-queries 3`): every comment says them.
+    pub changed_evidence: Vec<String>,
+    /// Whose policies are asked for. It chooses among the policies; it changes none.
+    pub subjects: &'a dyn Fn(WorkloadId) -> bool,
+}
+
+/// What came of the report.
+#[derive(Clone, Debug, Default)]
+pub struct Policies {
+    /// Policies that allow everything that was seen, sorted by namespace and name.
+    pub complete: Vec<Policy>,
+    /// Policies that leave out something that was seen, or may have been: each says what.
+    pub incomplete: Vec<Policy>,
+    /// What got no policy, sorted.
+    pub refused: Vec<Refusal>,
+    /// What a reader must know of all of them: lower-case fragments of untrusted text.
+    pub notes: Vec<String>,
+}
+
+/// One workload's policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// The object itself.
+    pub object: NetworkPolicy,
+    /// Whose pods it selects.
+    pub workload: WorkloadId,
+    /// The lines above it, untrusted text without `# `; [`MARK`] and the reasons for incompleteness not among them.
+    pub comment: Vec<String>,
+    /// What it leaves out: lower-case fragments of untrusted text, sorted. Empty: it is complete.
+    pub incomplete: Vec<String>,
+    /// The workloads that it lets in, ascending.
+    pub peers: Vec<WorkloadId>,
+}
+
+/// Something that was asked for, and for which there is no policy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refusal {
+    /// Its namespace.
+    pub namespace: String,
+    /// What it is: `Deployment shop/web`, `Service shop/legacy`. Untrusted text.
+    pub object: String,
+    /// Why: a lower-case fragment of untrusted text.
+    pub reason: String,
+    /// The workload, where it is one: refusals of those not asked for are left out already.
+    pub workload: Option<WorkloadId>,
+}

@@ -74,6 +74,7 @@ fn connection(client: Client, server: Server, name: &str, status: Status) -> Con
         failed: 1,
         attempts: 8,
         seen: None,
+        proof: None,
         status: vec![status],
         place: Place { path: "logs/a.txt".into(), line: 17 },
     }

@@ -1,0 +1,91 @@
+//! What the snapshot says about a policy beside its evidence: workloads that may not be shut, policies that are there
+//! already, and what a reader must know of all of them. It adds no peer and removes none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::evidence::Evidence;
+use super::selectors::present;
+use super::{Options, comment, object};
+use crate::cluster::Cluster;
+use crate::cluster::selector::matches;
+use crate::cluster::workloads::WorkloadId;
+
+/// Why a workload is never the subject of a policy.
+pub(super) fn unfit(id: WorkloadId, cluster: &Cluster) -> Option<String> {
+    let workload = cluster.workloads.get(id);
+    let template = workload.controller.and_then(|index| cluster.snapshot.controllers.get(index));
+    if cluster.is_dns_workload(id) {
+        return Some("DNS pods are never shut: every workload needs them".into());
+    }
+    let on_host = template.is_some_and(|c| c.template_host_network)
+        || present(cluster, workload).any(|pod| pod.host_network);
+    on_host.then(|| "its pods use hostNetwork, where a NetworkPolicy has no effect".into())
+}
+
+/// The ingress policies of the snapshot that select this workload's pods, less those that this run
+/// replaces.
+pub(super) fn existing<'a>(
+    cluster: &'a Cluster,
+    id: WorkloadId,
+    replaced: &BTreeSet<&str>,
+) -> Vec<&'a str> {
+    let workload = cluster.workloads.get(id);
+    let template = workload.controller.and_then(|index| cluster.snapshot.controllers.get(index));
+    let template = template.map(|controller| &controller.template_labels);
+    let pods = present(cluster, workload).map(|pod| &pod.meta.labels);
+    let labels: Vec<_> = pods.chain(template).collect();
+    let policies = cluster.snapshot.policies.iter();
+    let all =
+        policies.filter(|policy| policy.meta.namespace == workload.namespace).filter(|policy| {
+            let spec = &policy.spec;
+            let types = spec.policy_types.as_deref().unwrap_or_default();
+            let ingress = types.is_empty() || types.iter().any(|kind| kind == "Ingress");
+            let everything = LabelSelector::default();
+            let selector = spec.pod_selector.as_ref().unwrap_or(&everything);
+            ingress && labels.iter().any(|labels| matches(selector, labels))
+        });
+    all.map(|policy| policy.meta.name.as_str()).filter(|name| !replaced.contains(name)).collect()
+}
+
+/// For all of them: lower-case fragments.
+pub(super) fn notes(cluster: &Cluster, evidence: &Evidence, options: &Options<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    let snapshot = &cluster.snapshot;
+    let has = |part: &str| {
+        let mut sets = snapshot.controllers.iter().filter(|c| c.kind == "DaemonSet");
+        sets.any(|c| c.meta.name.contains(part))
+    };
+    if has("flannel")
+        && !["calico", "canal", "cilium", "antrea", "kube-router"].iter().any(|n| has(n))
+    {
+        notes
+            .push("the cluster seems to use flannel alone, which enforces no NetworkPolicy".into());
+    }
+    let unlabelled = snapshot
+        .namespaces
+        .iter()
+        .filter(|namespace| namespace.labels.get(object::NAMESPACE_LABEL) != Some(&namespace.name));
+    let unlabelled = unlabelled.map(|namespace| namespace.name.as_str());
+    if unlabelled.clone().next().is_some() {
+        let list = comment::list(unlabelled, comment::SHOWN);
+        notes.push(format!(
+            "peers are selected by the label {}, and these namespaces lack it: {list}",
+            object::NAMESPACE_LABEL
+        ));
+    }
+    let mut unasked: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (id, workload) in cluster.workloads.iter() {
+        let runs = present(cluster, workload).next().is_some();
+        if runs && !evidence.subjects.contains_key(&id) && (options.subjects)(id) {
+            let name = format!("{}/{}", workload.kind, workload.name);
+            unasked.entry(&workload.namespace).or_default().push(name);
+        }
+    }
+    for (namespace, names) in unasked {
+        let names = comment::list(names.iter().map(String::as_str), comment::SHOWN);
+        notes.push(format!("no policy in {namespace}, since nobody asked, for: {names}"));
+    }
+    notes
+}

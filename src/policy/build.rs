@@ -1,0 +1,227 @@
+//! Evidence → policies. Everything is worked out for all workloads first; which policies were asked for is looked at
+//! last, so that a filter changes no policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::around::{notes, unfit};
+use super::closure::{self, At, Closed, Peer, Stranger};
+use super::comment::SHOWN;
+use super::draft::Draft;
+use super::evidence::{Evidence, Subject, display, gather};
+use super::selectors::Selectors;
+use super::{Options, Policies, Policy, Refusal, comment, object};
+use crate::cluster::Cluster;
+use crate::cluster::workloads::WorkloadId;
+use crate::connections::Report;
+
+/// One policy a workload that was asked for, or the reason why there is none.
+pub fn build(report: &Report, cluster: &Cluster, options: &Options<'_>) -> Policies {
+    let evidence = gather(report, cluster, options);
+    let names = object::names(cluster);
+    let mut selectors = Selectors::new(cluster);
+
+    let mut refused: BTreeMap<WorkloadId, String> = BTreeMap::new();
+    let mut reasons: BTreeMap<WorkloadId, BTreeSet<String>> = BTreeMap::new();
+    let mut rights = BTreeSet::new();
+    for (&id, subject) in &evidence.subjects {
+        let why = unfit(id, cluster)
+            .or_else(|| selectors.of(id).err().map(str::to_owned))
+            .or_else(|| (!names.contains_key(&id)).then(|| "its policy's name is taken".into()));
+        if let Some(why) = why {
+            refused.insert(id, why);
+            continue;
+        }
+        let reasons = reasons.entry(id).or_default();
+        reasons.extend(unsaid(subject));
+        for (peer, asked) in &subject.peers {
+            if let Peer::Workload(client) = peer
+                && let Err(why) = selectors.of(*client)
+            {
+                reasons.insert(format!("{} asked for it: {why}", display(*client, cluster)));
+                continue;
+            }
+            let ports = asked.values().flat_map(|asked| &asked.ports);
+            rights.extend(ports.map(|at| (id, peer.clone(), at.clone())));
+        }
+    }
+
+    let matched = matched(&rights, &mut selectors);
+    let closed = closure::close(rights, &matched);
+    for ((id, peer), (ports, strangers)) in &closed.dropped {
+        let reason = stranger_reason(peer, ports, strangers, cluster);
+        reasons.entry(*id).or_default().insert(reason);
+    }
+    let allowed = allowed(&closed);
+    together(&allowed, &matched, &names, &mut reasons);
+
+    let mut draft = Draft {
+        evidence: &evidence,
+        names: &names,
+        allowed: &allowed,
+        matched: &matched,
+        cluster,
+        options,
+        selectors,
+    };
+    let mut policies =
+        Policies { notes: notes(cluster, &evidence, options), ..Policies::default() };
+    for (&id, reasons) in &reasons {
+        match allowed.get(&id) {
+            None => {
+                let list = reasons.iter().map(String::as_str);
+                refused.insert(id, format!("nobody who asked can be a peer: {}", join(list)));
+            }
+            Some(_) if options.strict && !reasons.is_empty() => {
+                let list = reasons.iter().map(String::as_str);
+                refused.insert(id, format!("incomplete, and --strict: {}", join(list)));
+            }
+            Some(peers) if (options.subjects)(id) => {
+                let Some(policy) = draft.policy(id, peers, reasons) else { continue };
+                match reasons.is_empty() {
+                    true => policies.complete.push(policy),
+                    false => policies.incomplete.push(policy),
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    for list in [&mut policies.complete, &mut policies.incomplete] {
+        list.sort_by(|a, b| key(a).cmp(&key(b)));
+    }
+    policies.refused = refusals(refused, &evidence, cluster, options);
+    policies
+}
+
+fn key(policy: &Policy) -> (Option<&str>, Option<&str>) {
+    let meta = &policy.object.metadata;
+    (meta.namespace.as_deref(), meta.name.as_deref())
+}
+
+/// The clients that were seen and cannot be said, one line a kind of trouble.
+fn unsaid(subject: &Subject) -> impl Iterator<Item = String> {
+    subject.unsaid.iter().map(|(trouble, clients)| {
+        let clients = comment::list(clients.iter().map(String::as_str), SHOWN);
+        format!("{}: {clients}", trouble.words())
+    })
+}
+
+fn matched(
+    rights: &BTreeSet<closure::Right>,
+    selectors: &mut Selectors<'_>,
+) -> BTreeMap<WorkloadId, BTreeSet<WorkloadId>> {
+    let mut matched = BTreeMap::new();
+    for (subject, peer, _) in rights {
+        let client = match peer {
+            Peer::Workload(id) => Some(*id),
+            Peer::Node(..) => None,
+        };
+        for id in client.into_iter().chain([*subject]) {
+            if !matched.contains_key(&id)
+                && let Ok(selector) = selectors.of(id)
+            {
+                matched.insert(id, selector.matched.clone());
+            }
+        }
+    }
+    matched
+}
+
+fn stranger_reason(
+    peer: &Peer,
+    ports: &BTreeSet<At>,
+    strangers: &BTreeSet<Stranger>,
+    cluster: &Cluster,
+) -> String {
+    let mut of_peer = Vec::new();
+    let mut of_subject = Vec::new();
+    for stranger in strangers {
+        match stranger {
+            Stranger::OfPeer(id) => of_peer.push(display(*id, cluster)),
+            Stranger::OfSubject(id) => of_subject.push(display(*id, cluster)),
+        }
+    }
+    let mut reason = format!("{} on {}", comment::peer_text(peer, cluster), comment::at(ports));
+    for (words, list) in [
+        ("its labels also fit pods that did not ask for this", of_peer),
+        ("the policy's selector also fits pods that it did not ask for", of_subject),
+    ] {
+        if !list.is_empty() {
+            let list = comment::list(list.iter().map(String::as_str), SHOWN);
+            reason = format!("{reason}: {words}, of {list}");
+        }
+    }
+    reason
+}
+
+/// What stands, by subject and peer.
+fn allowed(closed: &Closed) -> BTreeMap<WorkloadId, BTreeMap<Peer, BTreeSet<At>>> {
+    let mut allowed: BTreeMap<_, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
+    for (subject, peer, at) in &closed.kept {
+        let peers = allowed.entry(*subject).or_default();
+        peers.entry(peer.clone()).or_default().insert(at.clone());
+    }
+    allowed
+}
+
+/// Policies that select the same pods are incomplete together: one alone would cut what only the other allows.
+fn together(
+    allowed: &BTreeMap<WorkloadId, BTreeMap<Peer, BTreeSet<At>>>,
+    matched: &BTreeMap<WorkloadId, BTreeSet<WorkloadId>>,
+    names: &BTreeMap<WorkloadId, String>,
+    reasons: &mut BTreeMap<WorkloadId, BTreeSet<String>>,
+) {
+    let mut beside: BTreeMap<WorkloadId, BTreeSet<WorkloadId>> = BTreeMap::new();
+    for id in allowed.keys() {
+        for other in matched.get(id).into_iter().flatten().filter(|other| *other != id) {
+            beside.entry(*id).or_default().insert(*other);
+            beside.entry(*other).or_default().insert(*id);
+        }
+    }
+    let has_reason = |id: &WorkloadId| reasons.get(id).is_some_and(|r| !r.is_empty());
+    let mut waiting: Vec<WorkloadId> = beside.keys().copied().filter(|id| has_reason(id)).collect();
+    let mut reached: BTreeSet<WorkloadId> = waiting.iter().copied().collect();
+    while let Some(id) = waiting.pop() {
+        for &other in beside.get(&id).into_iter().flatten() {
+            if reached.insert(other) {
+                waiting.push(other);
+            }
+        }
+    }
+    for id in reached.iter().filter(|id| allowed.contains_key(id)) {
+        let others = beside.get(id).into_iter().flatten();
+        for other in others.filter(|other| reached.contains(other)) {
+            if let Some(name) = names.get(other) {
+                let reason = format!("{name}, which selects some of the same pods, is incomplete");
+                reasons.entry(*id).or_default().insert(reason);
+            }
+        }
+    }
+}
+
+fn refusals(
+    refused: BTreeMap<WorkloadId, String>,
+    evidence: &Evidence,
+    cluster: &Cluster,
+    options: &Options<'_>,
+) -> Vec<Refusal> {
+    let asked = refused.into_iter().filter(|(id, _)| (options.subjects)(*id));
+    let workloads = asked.map(|(id, reason)| Refusal {
+        namespace: cluster.workloads.get(id).namespace.clone(),
+        object: display(id, cluster),
+        reason,
+        workload: Some(id),
+    });
+    let servers = evidence.servers.iter().map(|(namespace, object, reason)| Refusal {
+        namespace: namespace.clone(),
+        object: object.clone(),
+        reason: reason.clone(),
+        workload: None,
+    });
+    let mut all: Vec<Refusal> = workloads.chain(servers).collect();
+    all.sort();
+    all
+}
+
+fn join<'a>(list: impl Iterator<Item = &'a str>) -> String {
+    list.collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,112 @@
+//! What stands of a workload's evidence → its policy: the object, and the lines above it. Nothing is decided here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::around::existing;
+use super::closure::{At, Peer};
+use super::comment::{self, SHOWN};
+use super::evidence::{Evidence, display};
+use super::object::object;
+use super::selectors::{Selector, Selectors};
+use super::{Options, Policy};
+use crate::cluster::Cluster;
+use crate::cluster::workloads::WorkloadId;
+
+/// What policies are made of, once it is known what each may say.
+pub(super) struct Draft<'a> {
+    pub(super) evidence: &'a Evidence,
+    pub(super) names: &'a BTreeMap<WorkloadId, String>,
+    pub(super) allowed: &'a BTreeMap<WorkloadId, BTreeMap<Peer, BTreeSet<At>>>,
+    pub(super) matched: &'a BTreeMap<WorkloadId, BTreeSet<WorkloadId>>,
+    pub(super) cluster: &'a Cluster,
+    pub(super) options: &'a Options<'a>,
+    pub(super) selectors: Selectors<'a>,
+}
+
+impl Draft<'_> {
+    /// `None` cannot be: what is allowed has a name and selectors.
+    pub(super) fn policy(
+        &mut self,
+        id: WorkloadId,
+        peers: &BTreeMap<Peer, BTreeSet<At>>,
+        reasons: &BTreeSet<String>,
+    ) -> Option<Policy> {
+        let own = self.selectors.of(id).ok()?.clone();
+        let mut selectors = BTreeMap::new();
+        for peer in peers.keys() {
+            if let Peer::Workload(client) = peer {
+                let namespace = &self.cluster.workloads.get(*client).namespace;
+                let selector = self.selectors.of(*client).ok()?.clone();
+                selectors.insert(*client, (namespace.as_str(), selector));
+            }
+        }
+        let mut evidence = Vec::new();
+        if self.options.evidence {
+            let asked = &self.evidence.subjects.get(&id)?.peers;
+            evidence = comment::evidence(asked, peers, self.cluster);
+        }
+        let workload = self.cluster.workloads.get(id);
+        let name = self.names.get(&id)?;
+        let mut object = object((&workload.namespace, name), &own.selector, peers, &selectors);
+        if !reasons.is_empty() {
+            let labels = object.metadata.labels.get_or_insert_default();
+            labels.insert("kico.dev/incomplete".into(), "true".into());
+        }
+        if !evidence.is_empty() {
+            let annotations = object.metadata.annotations.get_or_insert_default();
+            annotations.insert("kico.dev/evidence".into(), comment::annotation(&evidence));
+        }
+        let idle = selectors.values().flat_map(|(_, selector)| &selector.idle).copied();
+        let idle = idle.filter(|other| !selectors.contains_key(other)).collect();
+        Some(Policy {
+            object,
+            workload: id,
+            comment: self.comment(id, &own, &evidence, idle),
+            incomplete: reasons.iter().cloned().collect(),
+            peers: selectors.into_keys().collect(),
+        })
+    }
+
+    fn comment(
+        &self,
+        id: WorkloadId,
+        own: &Selector,
+        evidence: &[String],
+        idle_peers: BTreeSet<WorkloadId>,
+    ) -> Vec<String> {
+        let subject = display(id, self.cluster);
+        let mut lines =
+            vec![format!("{subject}: only those who asked for it by name may connect to it")];
+        let mut say = |words: &str, list: Vec<&str>| {
+            if !list.is_empty() {
+                let list = comment::list(list.into_iter(), SHOWN);
+                lines.push(format!("{words}: {list}"));
+            }
+        };
+        say("podSelector", vec![own.source]);
+        for line in evidence {
+            say("from", vec![line]);
+        }
+        let others = self.matched.get(&id).into_iter().flatten().filter(|other| **other != id);
+        let others = others.filter_map(|other| self.names.get(other)).map(String::as_str);
+        say("these select some of the same pods; apply them together", others.collect());
+        let idle: Vec<String> = own.idle.iter().map(|id| display(*id, self.cluster)).collect();
+        say("podSelector also fits what has no pod now", idle.iter().map(String::as_str).collect());
+        let idle: Vec<String> = idle_peers.iter().map(|id| display(*id, self.cluster)).collect();
+        say("from also fits what has no pod now", idle.iter().map(String::as_str).collect());
+        let existing = existing(self.cluster, id, &self.replaced(id));
+        say("policies add up, and these select its pods already", existing);
+        let changed = self.options.changed_evidence.join(" ");
+        let changed = Some(changed.as_str()).filter(|flags| !flags.is_empty());
+        say("what counts as evidence was changed by", changed.into_iter().collect());
+        lines.push("traffic that DNS cannot show was not looked for".into());
+        lines
+    }
+
+    /// The names of this run's policies in a workload's namespace.
+    fn replaced(&self, id: WorkloadId) -> BTreeSet<&str> {
+        let namespace = |id: WorkloadId| &self.cluster.workloads.get(id).namespace;
+        let beside = self.allowed.keys().filter(|other| namespace(**other) == namespace(id));
+        beside.filter_map(|other| self.names.get(other)).map(String::as_str).collect()
+    }
+}

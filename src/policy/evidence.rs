@@ -1,0 +1,300 @@
+//! Report × Cluster → who asked for which workload, on which of its pods' ports; and what of it no policy can say.
+//! Nothing is widened here: a client that is not one workload, a server without pods or ports, is named instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::closure::{At, Peer};
+use super::{Options, comment, labels};
+use crate::cluster::Cluster;
+use crate::cluster::backends::{PodPort, Port, PortSource};
+use crate::cluster::workloads::WorkloadId;
+use crate::connections::{Client, Connection, Report, Server, ServerKind, Status};
+
+/// What gives a snapshot everything that policies need.
+const KUBECTL: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,\
+                       deployments,statefulsets,daemonsets,jobs,cronjobs,networkpolicies,\
+                       ingresses,configmaps -A -o json";
+
+/// The evidence, by subject.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    pub(super) subjects: BTreeMap<WorkloadId, Subject>,
+    /// What of which servers is no evidence: namespace, `Service shop/legacy`, the reason.
+    pub(super) servers: BTreeSet<(String, String, String)>,
+}
+
+/// What one workload was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Subject {
+    pub(super) peers: BTreeMap<Peer, BTreeMap<String, Asked>>,
+    /// Kind of trouble → the clients that are in it.
+    pub(super) unsaid: BTreeMap<Unsaid, BTreeSet<String>>,
+}
+
+/// What one peer asked one server for.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) names: BTreeSet<String>,
+    pub(super) ports: BTreeSet<At>,
+    /// How the ports were found: words for the comment.
+    pub(super) source: &'static str,
+    /// Statuses that a reader of the policy must know.
+    pub(super) words: BTreeSet<&'static str>,
+}
+
+/// Why a client that was seen is in no policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Unsaid {
+    Unknown,
+    Ambiguous,
+    Node,
+    DnsCache,
+    Loopback,
+    Shared,
+    OutcomeUnknown,
+    NoPorts,
+    ExternalIps,
+}
+
+impl Unsaid {
+    /// A lower-case fragment, before the clients' names.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Unsaid::Unknown => "clients that the snapshot does not know asked for it",
+            Unsaid::Ambiguous => "clients that may be one of several workloads asked for it",
+            Unsaid::Node => {
+                "nodes (hostNetwork pods, or traffic behind their address) asked for it"
+            }
+            Unsaid::DnsCache => {
+                "pods behind a DNS cache asked for it; capture the caches' own logs"
+            }
+            Unsaid::Loopback => "a process beside CoreDNS asked for it",
+            Unsaid::Shared => {
+                "an address was also held by finished pods, and lines have no times; asked for it"
+            }
+            Unsaid::OutcomeUnknown => {
+                "the log does not say whether they were answered; asked for it"
+            }
+            Unsaid::NoPorts => "no ports are known of what they asked for",
+            Unsaid::ExternalIps => "they asked for a Service with externalIPs",
+        }
+    }
+}
+
+/// What stands behind a server.
+struct Behind {
+    workloads: Vec<(WorkloadId, Vec<Port>)>,
+    source: &'static str,
+    /// That it was inferred.
+    word: Option<&'static str>,
+}
+
+/// Goes through the report once.
+pub(super) fn gather(report: &Report, cluster: &Cluster, options: &Options<'_>) -> Evidence {
+    let mut evidence = Evidence::default();
+    for connection in &report.connections {
+        let server = &connection.server;
+        if !matches!(server.kind, ServerKind::Service | ServerKind::Pod) {
+            continue;
+        }
+        let mut refuse = |reason: String| {
+            let entry = (server.namespace.clone(), display_server(server), reason);
+            evidence.servers.insert(entry);
+        };
+        let foreign = server.service.and_then(|index| cluster.backends.get(index));
+        let foreign = foreign.map(|backends| backends.foreign.as_slice()).unwrap_or_default();
+        if !foreign.is_empty() {
+            let list = foreign.iter().map(String::as_str);
+            let list = comment::list(list, comment::SHOWN);
+            refuse(format!("endpoints that are not its own pods are no evidence: {list}"));
+        }
+        match behind(server, cluster) {
+            Ok(behind) => {
+                for (workload, ports) in &behind.workloads {
+                    let subject = evidence.subjects.entry(*workload).or_default();
+                    subject.add(connection, ports, &behind, cluster, options);
+                }
+            }
+            Err(reason) => refuse(reason),
+        }
+    }
+    evidence
+}
+
+impl Subject {
+    fn add(
+        &mut self,
+        connection: &Connection,
+        ports: &[Port],
+        behind: &Behind,
+        cluster: &Cluster,
+        options: &Options<'_>,
+    ) {
+        let server = &connection.server;
+        let client = &connection.client;
+        let is = |status| connection.status.contains(&status);
+        let mut unsaid = |trouble| {
+            let clients = self.unsaid.entry(trouble).or_default();
+            clients.insert(display_client(client, cluster));
+        };
+        if is(Status::OutcomeUnknown) {
+            return unsaid(Unsaid::OutcomeUnknown);
+        }
+        // Some of its records may still be proof.
+        if is(Status::SharedAddress) {
+            unsaid(Unsaid::Shared);
+        }
+        let peers = match peers(client, cluster, options.allow_nodes) {
+            Ok(peers) => peers,
+            Err(trouble) => return unsaid(trouble),
+        };
+        let Some(proof) = &connection.proof else { return unsaid(Unsaid::Shared) };
+        if service(server, cluster).is_some_and(|service| !service.external_ips.is_empty()) {
+            return unsaid(Unsaid::ExternalIps);
+        }
+        let srv = proof.names.iter().all(|name| name.starts_with('_'));
+        let asked_for: BTreeSet<At> = ports
+            .iter()
+            .filter(|port| !srv || behind.names(port, &proof.ports))
+            .map(|port| (port.port.clone(), port.protocol))
+            .filter(|(port, _)| is_legal(port))
+            .collect();
+        if asked_for.is_empty() {
+            return unsaid(Unsaid::NoPorts);
+        }
+        for peer in peers {
+            let asked =
+                self.peers.entry(peer).or_default().entry(display_server(server)).or_default();
+            asked.names.extend(proof.names.iter().cloned());
+            asked.ports.extend(asked_for.iter().cloned());
+            asked.source = if srv { "as SRV names asked for them" } else { behind.source };
+            asked.words.extend(behind.word);
+            for status in [Status::OwnerInferred, Status::Widened] {
+                asked.words.extend(is(status).then_some(status.word()));
+            }
+        }
+    }
+}
+
+impl Behind {
+    /// Whether SRV names ask for this port: they say the Service port's name. Where there is no Service, the report
+    /// has looked the name up among the containers' ports.
+    fn names(&self, port: &Port, asked: &[Port]) -> bool {
+        let same = |other: &&Port| match self.word {
+            None => other.name == port.name,
+            Some(_) => other.port == port.port,
+        };
+        asked.iter().filter(same).any(|other| other.protocol == port.protocol)
+    }
+}
+
+fn is_legal(port: &PodPort) -> bool {
+    match port {
+        PodPort::Number(number) => *number != 0,
+        PodPort::Name(name) => labels::is_port_name(name),
+    }
+}
+
+/// The peers that a client is, or what keeps it from being one.
+fn peers(client: &Client, cluster: &Cluster, allow_nodes: bool) -> Result<Vec<Peer>, Unsaid> {
+    if let Some(workload) = client.workload {
+        return Ok(vec![Peer::Workload(workload)]);
+    }
+    match client.kind.as_str() {
+        "Node" if allow_nodes => {
+            let own = node_addresses(&client.name, cluster);
+            // Only addresses that were seen: a tunnel's or a bridge's stands for pods that are not named here.
+            let seen: BTreeSet<IpAddr> = client.ips.iter().map(IpAddr::to_canonical).collect();
+            if seen.is_empty() || !seen.is_subset(&own) {
+                return Err(Unsaid::Node);
+            }
+            Ok(seen.into_iter().map(|ip| Peer::Node(client.name.clone(), ip)).collect())
+        }
+        "Node" => Err(Unsaid::Node),
+        "DNSCache" => Err(Unsaid::DnsCache),
+        "Loopback" => Err(Unsaid::Loopback),
+        "Ambiguous" => Err(Unsaid::Ambiguous),
+        _ => Err(Unsaid::Unknown),
+    }
+}
+
+/// A node's own addresses: those of its object, and of the hostNetwork pods on it.
+fn node_addresses(name: &str, cluster: &Cluster) -> BTreeSet<IpAddr> {
+    let snapshot = &cluster.snapshot;
+    let nodes = snapshot.nodes.iter().filter(|node| node.meta.name == name);
+    let pods = snapshot.pods.iter().filter(|pod| pod.host_network && pod.node == name);
+    let all = nodes.flat_map(|n| &n.addresses).chain(pods.flat_map(|p| &p.addresses));
+    all.map(IpAddr::to_canonical).collect()
+}
+
+/// What stands behind a server, or why nothing does that a policy could select.
+fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, String> {
+    if server.kind == ServerKind::Pod {
+        if server.workloads.is_empty() {
+            return Err("no pod is known to have held that address".into());
+        }
+        let workloads = server.workloads.iter().map(|id| (*id, server.ports.clone())).collect();
+        return Ok(Behind { workloads, source: words(PortSource::Containers), word: None });
+    }
+    let Some((index, service)) = server.service.zip(service(server, cluster)) else {
+        return inferred(server, cluster);
+    };
+    if service.kind == "ExternalName" || !service.external_name.is_empty() {
+        return Err("it is an ExternalName: what answers is outside the cluster".into());
+    }
+    if service.selector.is_empty() {
+        return Err("it has no selector: somebody writes its endpoints by hand".into());
+    }
+    let Some(backends) = cluster.backends.get(index) else {
+        return Err("nothing is known to stand behind it".into());
+    };
+    if backends.workloads.is_empty() {
+        return Err("no pod and no template of the snapshot stands behind it".into());
+    }
+    let workloads = backends.workloads.iter().map(|b| (b.workload, b.ports.clone())).collect();
+    Ok(Behind { workloads, source: words(backends.source), word: None })
+}
+
+/// A Service that only logs know of (DESIGN 3).
+fn inferred(server: &Server, cluster: &Cluster) -> Result<Behind, String> {
+    let found = cluster.infer_service(&server.namespace, &server.name);
+    let found = found.map_err(|reason| format!("{reason}; what policies need: {KUBECTL}"))?;
+    let workloads = vec![(found.workload, found.ports)];
+    Ok(Behind { workloads, source: words(PortSource::Containers), word: Some("inferred") })
+}
+
+fn service<'a>(
+    server: &Server,
+    cluster: &'a Cluster,
+) -> Option<&'a crate::cluster::model::Service> {
+    cluster.snapshot.services.get(server.service?)
+}
+
+/// How ports were found, after the ports.
+fn words(source: PortSource) -> &'static str {
+    match source {
+        PortSource::EndpointSlice => "by EndpointSlice",
+        PortSource::TargetPort => "by targetPort",
+        PortSource::Containers => "by the containers' ports",
+        PortSource::None => "from nowhere",
+    }
+}
+
+/// `Service shop/db`
+pub(super) fn display_server(server: &Server) -> String {
+    format!("{} {}/{}", server.kind.word(), server.namespace, server.name)
+}
+
+/// `Deployment shop/web`
+pub(super) fn display(id: WorkloadId, cluster: &Cluster) -> String {
+    let workload = cluster.workloads.get(id);
+    format!("{} {}/{}", workload.kind, workload.namespace, workload.name)
+}
+
+fn display_client(client: &Client, cluster: &Cluster) -> String {
+    match client.workload {
+        Some(id) => display(id, cluster),
+        None => client.name.clone(),
+    }
+}

@@ -1,0 +1,229 @@
+//! What a policy leaves out, whose policies are written, and which selector stands for whom.
+
+use super::*;
+use crate::cluster::model::Controller;
+
+#[test]
+fn a_workload_whose_every_client_is_known_has_a_complete_policy() {
+    let policies = sock_shop().0.build();
+    assert_eq!((policies.complete.len(), policies.incomplete.len()), (1, 0));
+    assert_eq!(policies.refused, []);
+    let name = policies.complete[0].object.metadata.name.as_deref();
+    assert_eq!(name, Some("user-db-deployment-ingress"));
+}
+
+#[test]
+fn lower_bounds_are_on_counts_and_leave_a_policy_complete() {
+    let mut world = sock_shop().0;
+    world.report.connections[0].status = vec![Status::LowerBound];
+    assert_eq!(world.build().complete.len(), 1);
+}
+
+#[test]
+fn strict_refuses_what_is_incomplete() {
+    let (mut world, _, _, service) = sock_shop();
+    world.asked_as("Unknown", "10.9.9.9", service);
+    let policies = world.build_with(&Options { strict: true, ..options() });
+    assert_eq!((policies.complete, policies.incomplete), (vec![], vec![]));
+    assert!(policies.refused[0].reason.contains("--strict"));
+    assert!(policies.refused[0].reason.contains("10.9.9.9"));
+}
+
+#[test]
+fn an_incomplete_policy_bears_the_label_and_its_reasons_first() {
+    let (mut world, _, _, service) = sock_shop();
+    world.asked_as("Unknown", "10.9.9.9", service);
+    let policy = &world.build().incomplete[0];
+    assert_eq!(read(policy)["metadata"]["labels"]["kico.dev/incomplete"], "true");
+    let text = yaml::document(policy, yaml::Place::File).unwrap();
+    assert!(text.starts_with(&format!("{MARK}\n# INCOMPLETE: ")), "{text}");
+    let text = yaml::document(policy, yaml::Place::Stream).unwrap();
+    assert!(text.starts_with("# INCOMPLETE: "), "{text}");
+    assert!(text.contains(MARK));
+}
+
+#[test]
+fn dns_pods_are_never_shut() {
+    let mut world = World::new();
+    let web = world.deployment("shop/web", "app=web");
+    let dns = world.deployment("kube-system/coredns", "k8s-app=kube-dns");
+    let service = world.service("kube-system/kube-dns", &[dns], &[tcp(53)]);
+    world.asked(web, service);
+    world.cluster.dns_services = vec![service];
+    world.refuses("DNS pods");
+    // A tenant's own resolver is a workload like any other.
+    world.cluster.snapshot.dns_namespaces.clear();
+    assert_eq!(world.build().complete.len(), 1);
+}
+
+#[test]
+fn policies_that_select_the_same_pods_are_incomplete_together() {
+    let mut world = World::new();
+    let web = world.deployment("shop/web", "app=web");
+    let api = world.deployment("shop/api", "app=api");
+    let canary = world.deployment("shop/canary", "app=api,track=canary");
+    let both = world.service("shop/api", &[api, canary], &[tcp(80)]);
+    world.asked(web, both);
+    let policies = world.build();
+    assert_eq!(policies.complete.len(), 2);
+    let shared =
+        |policy: &&Policy| policy.comment.iter().any(|line| line.contains("apply them together"));
+    assert_eq!(
+        policies.complete.iter().filter(shared).count(),
+        1,
+        "the one with the wider selector"
+    );
+
+    let one = world.service("shop/canary", &[canary], &[tcp(80)]);
+    world.asked_as("Unknown", "10.9.9.9", one);
+    let policies = world.build();
+    assert_eq!((policies.complete.len(), policies.incomplete.len()), (0, 2));
+    assert!(policies.incomplete[0].incomplete[0].contains("canary-deployment-ingress"));
+}
+
+#[test]
+fn a_filter_chooses_policies_and_changes_none() {
+    let (mut world, user, db, service) = sock_shop();
+    let front = world.deployment("sock-shop/front", "app=front");
+    let user_service = world.service("sock-shop/user", &[user], &[tcp(80)]);
+    world.asked(front, user_service);
+    world.asked_as("Unknown", "10.9.9.9", service);
+    let all = world.build();
+    let some = world.build_with(&Options { subjects: &|id| id == db, ..options() });
+    assert_eq!(some.complete, []);
+    assert_eq!(some.incomplete, all.incomplete);
+}
+
+#[test]
+fn jobs_and_bare_pods_are_selected_by_their_lasting_labels() {
+    let mut world = World::new();
+    let db = world.deployment("shop/db", "app=db");
+    let service = world.service("shop/db", &[db], &[tcp(80)]);
+    // A Job's own selector is its uid; the template says more than the one pod that is left.
+    let job = world.controller("Job", "shop/report", "app=report,job-name=report-1");
+    world.control(job).selector = Some(LabelSelector {
+        match_labels: Some(labels("controller-uid=1-2")),
+        match_expressions: None,
+    });
+    world.finish(job);
+    world.asked(job, service);
+    let bare = world.orphan("Pod", "shop/debug", "run=debug,app.kubernetes.io/version=1.2");
+    world.asked(bare, service);
+    let policy = world.only();
+    let rules = policy["spec"]["ingress"].as_sequence().unwrap();
+    let selectors: Vec<_> = rules[0]["from"]
+        .as_sequence()
+        .unwrap()
+        .iter()
+        .map(|item| serde_yaml::to_string(&item["podSelector"]["matchLabels"]).unwrap())
+        .collect();
+    assert_eq!(selectors, ["app: report\n", "run: debug\n"]);
+}
+
+#[test]
+fn a_foreign_owner_is_selected_by_what_its_pods_have_in_common() {
+    let mut world = World::new();
+    let web = world.deployment("shop/web", "app=web");
+    let rollout =
+        world.orphan("Rollout", "shop/api", "app=api,tier=a,rollouts-pod-template-hash=1");
+    let mut second = world.pod(rollout).clone();
+    second.meta.labels = labels("app=api,tier=b,rollouts-pod-template-hash=2");
+    world.cluster.snapshot.pods.push(second);
+    world.cluster.workloads.of_pod.push(rollout);
+    world.cluster.lifetimes.push(PRESENT);
+    world.cluster.workloads.list[rollout.0 as usize].pods.push(2);
+    let service = world.service("shop/api", &[rollout], &[tcp(80)]);
+    world.asked(web, service);
+    let selector = &world.only()["spec"]["podSelector"]["matchLabels"];
+    assert_eq!(serde_yaml::to_string(selector).unwrap(), "app: api\n");
+}
+
+#[test]
+fn a_template_that_fits_and_has_no_pod_now_is_named() {
+    let (mut world, ..) = sock_shop();
+    let namespace = "sock-shop".to_owned();
+    world.cluster.workloads.list.push(Workload {
+        kind: "CronJob".into(),
+        namespace: namespace.clone(),
+        name: "migrate".into(),
+        controller: Some(world.cluster.snapshot.controllers.len()),
+        pods: Vec::new(),
+        inferred: false,
+    });
+    world.cluster.snapshot.controllers.push(Controller {
+        kind: "CronJob".into(),
+        meta: Meta { namespace, name: "migrate".into(), ..Meta::default() },
+        template_labels: labels("app=user-db"),
+        ..Controller::default()
+    });
+    let comment = &world.build().complete[0].comment;
+    assert!(comment.iter().any(|line| line.contains("CronJob sock-shop/migrate")), "{comment:?}");
+}
+
+#[test]
+fn a_pods_name_is_evidence_if_a_pod_holds_it() {
+    let (mut world, _, db, _) = sock_shop();
+    let server = &mut world.report.connections[0].server;
+    *server = Server {
+        kind: ServerKind::Pod,
+        namespace: "sock-shop".into(),
+        name: "user-db-1".into(),
+        ports: vec![tcp(27017)],
+        workloads: vec![db],
+        in_snapshot: Some(true),
+        service: None,
+    };
+    assert_eq!(world.build().complete.len(), 1);
+    world.report.connections[0].server.workloads.clear();
+    world.refuses("no pod is known");
+}
+
+#[test]
+fn with_pods_alone_the_workload_of_a_services_name_is_inferred_and_the_comment_says_so() {
+    let mut world = World::new();
+    let web = world.deployment("shop/web", "app=web");
+    let db = world.orphan("ReplicaSet", "shop/pg-5d8", "app=db,pod-template-hash=5d8");
+    let ports = [5432, 9187].map(|port| ContainerPort { port, ..ContainerPort::default() });
+    world.pod(db).containers = vec![Container { name: "db".into(), ports: ports.into() }];
+    let service = world.service("shop/db", &[db], &[tcp(5432), tcp(9187)]);
+    world.asked(web, service);
+    let server = &mut world.report.connections[0].server;
+    (server.service, server.in_snapshot) = (None, Some(false));
+    world.cluster.snapshot.services.clear();
+    world.cluster.snapshot.given = true;
+    let policy = world.only();
+    assert_eq!(policy["spec"]["podSelector"]["matchLabels"]["app"], "db");
+    assert_eq!(policy["spec"]["ingress"][0]["ports"].as_sequence().unwrap().len(), 2);
+    let comment = &world.build().complete[0].comment;
+    assert!(comment.iter().any(|line| line.ends_with("; inferred")), "{comment:?}");
+    // Two that bear the name: neither.
+    world.deployment("shop/db", "app=other");
+    world.refuses("several workloads of shop bear the name db");
+}
+
+#[test]
+fn an_external_server_is_nobodys_ingress() {
+    let (mut world, ..) = sock_shop();
+    let server = &mut world.report.connections[0].server;
+    (server.kind, server.service) = (ServerKind::External, None);
+    server.workloads.clear();
+    let policies = world.build();
+    assert_eq!(
+        (policies.complete, policies.incomplete, policies.refused),
+        (vec![], vec![], vec![])
+    );
+}
+
+#[test]
+fn labels_that_kubernetes_would_refuse_never_reach_a_policy() {
+    let (mut world, _, _, service) = sock_shop();
+    let odd = world.orphan("Pod", "sock-shop/odd", "");
+    world.pod(odd).meta.labels.insert("app".into(), "x\n- {}".into());
+    world.asked(odd, service);
+    world.leaves_out("none that Kubernetes would accept");
+    let (mut world, ..) = sock_shop();
+    for workload in &mut world.cluster.workloads.list {
+        workload.namespace = "../etc".into();
+    }
+    world.refuses("no legal name");
+}
