@@ -1,8 +1,8 @@
 //! Tally × Cluster → [`Report`]: sorted, owned, serialisable, the one value that every output reads.
 //! Pure. It never guesses: what cannot be named is Unknown or Ambiguous, and says so.
 //!
-//! [`clients`] says who asked, [`servers`] what was asked for, [`search_path`] which failures are only a resolver
-//! trying suffixes, [`group`] and [`rows`] make rows of it all, [`filter`] chooses among them.
+//! `clients` says who asked, `servers` what was asked for, `search_path` which failures are only a resolver
+//! trying suffixes, `group` and `rows` make rows of it all, [`filter`] chooses among them.
 
 mod clients;
 pub mod filter;
