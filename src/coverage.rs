@@ -288,8 +288,7 @@ fn notes(all: &Coverage, totals: &Totals) -> Vec<String> {
         )),
         Some((first, last)) => out.push(format!("From {} to {}", seconds(first), seconds(last))),
         None if all.queries != [0; 3] => out.push(
-            "The logs have no times: who held an address when cannot be told apart (`kubectl logs --timestamps` adds \
-             them)"
+            "The logs have no times (`kubectl logs --timestamps` adds them): an address is whoever ever held it"
                 .into(),
         ),
         None => {}

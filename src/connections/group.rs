@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use rayon::prelude::*;
+
 use super::clients::{Askers, Interner, Key, index};
 use super::filter::Choice;
 use super::servers::{Servers, Target};
@@ -38,6 +40,12 @@ pub(super) struct Who {
     pub(super) lost: bool,
 }
 
+impl Who {
+    fn order(&self) -> (&str, &str, &str, &Key) {
+        (&self.client.namespace, &self.client.kind, &self.client.name, &self.key)
+    }
+}
+
 /// The records of a row that ask for an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
@@ -66,7 +74,17 @@ pub(super) struct Piece<'a, 'e> {
     pub(super) port: Option<(String, String)>,
     pub(super) widened: bool,
     pub(super) entries: &'e [Entry<'a>],
+    /// Of the entries that are evidence in this view.
+    pub(super) counts: Counts,
     pub(super) attempts: u64,
+}
+
+impl<'a, 'e> Piece<'a, 'e> {
+    fn of(entries: &'e [Entry<'a>], server: u32, attempts: u64) -> Option<Piece<'a, 'e>> {
+        let Entry { client, name, .. } = *entries.first()?;
+        let counts = sum(entries.iter().filter(|entry| !entry.left_out));
+        Some(Piece { client, server, name, port: None, widened: false, entries, counts, attempts })
+    }
 }
 
 /// Failed names of one client that are one lookup.
@@ -94,10 +112,10 @@ impl Evidence<'_> {
             let namespace = who.key.namespace(self.cluster);
             for (entries, attempts) in entries.chunk_by(|a, b| a.name == b.name).zip(attempts) {
                 let all = sum(entries);
-                let Some(first) = entries.first().filter(|_| all.answered + all.unknown > 0) else {
+                let Some(name) = entries.first().map(|entry| entry.name) else { continue };
+                if all.answered + all.unknown == 0 {
                     continue;
-                };
-                let (client, name) = (first.client, first.name);
+                }
                 match servers.target(name, namespace) {
                     Target::Nothing => not_connections += all.answered,
                     Target::Server { id, port, widened } => {
@@ -106,34 +124,20 @@ impl Evidence<'_> {
                         {
                             namespaces.insert(namespace.into());
                         }
-                        pieces.push(Piece {
-                            client,
-                            server: id,
-                            name,
-                            port,
-                            widened,
-                            entries,
-                            attempts,
-                        });
+                        let piece = Piece::of(entries, id, attempts);
+                        pieces.extend(piece.map(|piece| Piece { port, widened, ..piece }));
                     }
                     // Who held the address is a question for each row's own time.
                     Target::Pod { address, namespace } => {
-                        let mut attempts = attempts;
-                        for entries in entries.chunks(1) {
+                        for (at, entries) in entries.chunks(1).enumerate() {
                             let row = entries.first().and_then(|e| self.tally.rows.get(e.row));
                             let server =
                                 servers.pod(address, &namespace, row.and_then(|row| row.seen));
-                            let (port, widened) = (None, false);
-                            pieces.push(Piece {
-                                client,
-                                server,
-                                name,
-                                port,
-                                widened,
+                            pieces.extend(Piece::of(
                                 entries,
-                                attempts,
-                            });
-                            attempts = 0;
+                                server,
+                                if at == 0 { attempts } else { 0 },
+                            ));
                         }
                     }
                 }
@@ -142,11 +146,14 @@ impl Evidence<'_> {
         let (shown, places) = servers.shown(group_by);
         let place = |piece: &Piece<'_, '_>| places.get(piece.server as usize).copied();
         pieces.sort_by(|a, b| (a.client, place(a), a.name).cmp(&(b.client, place(b), b.name)));
-        let mut connections = Vec::new();
-        for pieces in pieces.chunk_by(|a, b| a.client == b.client && place(a) == place(b)) {
-            let who = pieces.first().and_then(|piece| clients.get(piece.client as usize));
-            connections.extend(who.and_then(|who| self.connection(who, &shown, &servers, pieces)));
-        }
+        let runs: Vec<&[Piece<'_, '_>]> =
+            pieces.chunk_by(|a, b| a.client == b.client && place(a) == place(b)).collect();
+        let connection = |pieces: &&[Piece<'_, '_>]| {
+            let who = clients.get(pieces.first()?.client as usize)?;
+            self.connection(who, &shown, &servers, pieces)
+        };
+        let connections: Vec<_> = runs.par_iter().with_min_len(512).map(connection).collect();
+        let connections = connections.into_iter().flatten().collect();
         let failed = self.failed(&clients, failures, &namespaces);
         Groups { connections, failed, dropped: Vec::new(), not_connections }
     }
@@ -165,12 +172,7 @@ impl Evidence<'_> {
                 who.lost |= asker.lost;
             }
         }
-        clients.sort_by(|(_, a), (_, b)| {
-            let order = |who: &Who| {
-                (who.client.namespace.clone(), who.client.kind.clone(), who.client.name.clone())
-            };
-            order(a).cmp(&order(b)).then_with(|| a.key.cmp(&b.key))
-        });
+        clients.sort_by(|(_, a), (_, b)| a.order().cmp(&b.order()));
         let mut rank = vec![0; clients.len()];
         for (at, (id, _)) in clients.iter().enumerate() {
             if let Some(slot) = rank.get_mut(*id) {
@@ -306,7 +308,7 @@ fn counts(row: &Row) -> (Counts, u64) {
     (sum, other)
 }
 
-pub(super) fn sum<'e>(entries: impl IntoIterator<Item = &'e Entry<'e>>) -> Counts {
+pub(super) fn sum<'a: 'e, 'e>(entries: impl IntoIterator<Item = &'e Entry<'a>>) -> Counts {
     entries.into_iter().fold(Counts::default(), |sum, entry| Counts {
         answered: sum.answered + entry.counts.answered,
         failed: sum.failed + entry.counts.failed,

@@ -1,8 +1,8 @@
 //! Tally × Cluster → [`Report`]: sorted, owned, serialisable, the one value that every output reads.
 //! Pure. It never guesses: what cannot be named is Unknown or Ambiguous, and says so.
 //!
-//! [`clients`] says who asked, [`servers`] what was asked for, [`search_path`] which failures are only a resolver
-//! trying suffixes, [`group`] and [`rows`] make rows of it all, [`filter`] chooses among them.
+//! `clients` says who asked, `servers` what was asked for, `search_path` which failures are only a resolver
+//! trying suffixes, `group` and `rows` make rows of it all, [`filter`] chooses among them.
 
 mod clients;
 pub mod filter;
@@ -108,7 +108,8 @@ pub struct Connection {
     pub failed: u64,
     /// Failed search-path attempts that this connection's names explain.
     pub attempts: u64,
-    /// First and last time of an answered record.
+    /// First and last time of the tally rows that were answered. A row has one pair of times, so a failed record of the
+    /// same name and client counts here.
     pub seen: Option<(Time, Time)>,
     /// Sorted, without repetition; never empty.
     pub status: Vec<Status>,

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clients::{Asker, join_times};
-use super::group::{Counts, Entry, Evidence, Failure, Piece, Who, sum};
-use super::servers::{Servers, Shown, srv_ports};
+use super::group::{Entry, Evidence, Failure, Piece, Who, sum};
+use super::servers::{Servers, Shown, is_asked};
 use super::{Client, Connection, FailedLookup, Proof, Server, ServerKind, Status, search_path};
+use crate::cluster::backends::Port;
 use crate::log::record::{Outcome, Rcode};
 use crate::log::tally::Row;
 
@@ -19,41 +20,39 @@ impl Evidence<'_> {
         servers: &Servers<'_>,
         pieces: &[Piece<'_, '_>],
     ) -> Option<(Connection, Vec<usize>)> {
-        let pieces: Vec<(&Piece<'_, '_>, Counts)> =
-            pieces.iter().map(|p| (p, p.counts())).collect();
-        let answered = pieces.iter().any(|(_, counts)| counts.answered > 0);
-        let is_evidence = |piece: &Piece<'_, '_>, counts: &Counts| match answered {
-            true => counts.answered > 0,
-            false => counts.unknown > 0 && servers.is_known(piece.server),
+        let answered = pieces.iter().any(|piece| piece.counts.answered > 0);
+        let is_evidence = |piece: &&Piece<'_, '_>| match answered {
+            true => piece.counts.answered > 0,
+            false => piece.counts.unknown > 0 && servers.is_known(piece.server),
         };
-        let evidence: Vec<&(&Piece<'_, '_>, Counts)> =
-            pieces.iter().filter(|(piece, counts)| is_evidence(piece, counts)).collect();
+        let evidence = || pieces.iter().filter(is_evidence);
         // Sorted, because the pieces are.
-        let mut names: Vec<&str> = evidence.iter().map(|(piece, _)| piece.name).collect();
+        let mut names: Vec<String> = evidence().map(|piece| piece.name.to_owned()).collect();
         names.dedup();
-        let failed = pieces.iter().filter(|(piece, _)| names.binary_search(&piece.name).is_ok());
-        let failed = failed.map(|(_, counts)| counts.failed).sum();
+        let is_named = |piece: &&Piece<'_, '_>| {
+            names.binary_search_by(|name| (**name).cmp(piece.name)).is_ok()
+        };
+        let failed = pieces.iter().filter(is_named).map(|piece| piece.counts.failed).sum();
 
-        let entries: Vec<&Entry<'_>> = evidence
-            .iter()
-            .flat_map(|(piece, _)| piece.kept())
-            .filter(
-                |entry| if answered { entry.counts.answered > 0 } else { entry.counts.unknown > 0 },
-            )
-            .collect();
+        let is_used = |entry: &&Entry<'_>| match answered {
+            true => entry.counts.answered > 0,
+            false => entry.counts.unknown > 0,
+        };
+        let entries: Vec<&Entry<'_>> = evidence().flat_map(Piece::kept).filter(is_used).collect();
         let rows = || entries.iter().filter_map(|entry| self.tally.rows.get(entry.row));
         let place = rows().min_by(|a, b| order(a).cmp(&order(b)))?.place.clone();
 
-        let shown = merged(shown, evidence.iter().map(|(piece, _)| piece.server))?;
-        let server = meant(&shown.server, evidence.iter().map(|(piece, _)| *piece));
-        let mut status = shown.status;
+        let Shown { mut server, mut status } = merged(shown, evidence().map(|piece| piece.server))?;
+        let had_ports = !server.ports.is_empty();
+        let proof = self.proof(&server, servers, evidence());
+        keep_meant(&mut server.ports, server.kind, evidence());
         let mut push = |is: bool, word| status.extend(is.then_some(word));
         let inferred =
             who.client.workload.is_some_and(|id| self.cluster.workloads.get(id).inferred);
-        push(server.ports.is_empty() && !shown.server.ports.is_empty(), Status::NoPorts);
+        push(had_ports && server.ports.is_empty(), Status::NoPorts);
         push(inferred, Status::OwnerInferred);
         push(!answered, Status::OutcomeUnknown);
-        push(evidence.iter().any(|(piece, _)| piece.widened), Status::Widened);
+        push(evidence().any(|piece| piece.widened), Status::Widened);
         push(self.askers_of(&entries).any(Asker::is_shared), Status::SharedAddress);
         push(who.lost, Status::LowerBound);
         if status.is_empty() {
@@ -61,36 +60,42 @@ impl Evidence<'_> {
         }
         status.sort();
         status.dedup();
-        let proven = |piece: &&Piece<'_, '_>| {
+        let connection = Connection {
+            client: self.client(who, &entries),
+            server,
+            queries: evidence().map(|piece| piece.counts.answered).sum(),
+            lookups: evidence().map(|piece| piece.counts.lookups).sum(),
+            failed,
+            attempts: evidence().map(|piece| piece.attempts).sum(),
+            seen: rows().fold(None, |seen, row| join_times(seen, row.seen)),
+            status,
+            proof,
+            place,
+            names,
+        };
+        // With every row of these names, so that a view that leaves the connection out leaves out its failures too.
+        let rows = evidence().flat_map(Piece::kept).map(|entry| entry.row).collect();
+        Some((connection, rows))
+    }
+
+    /// What of it a policy may rest on: what was answered, between addresses that nobody else can have held.
+    fn proof<'p>(
+        &self,
+        server: &Server,
+        servers: &Servers<'_>,
+        pieces: impl Iterator<Item = &'p Piece<'p, 'p>>,
+    ) -> Option<Proof> {
+        let is_proven = |piece: &&Piece<'_, '_>| {
             let mut kept = piece.kept().filter(|entry| entry.counts.answered > 0);
             let own = |row| self.askers.of(row).is_some_and(|asker| !asker.is_shared());
             !servers.is_shared(piece.server) && kept.any(|entry| own(entry.row))
         };
-        let proven: Vec<&Piece<'_, '_>> =
-            evidence.iter().map(|(piece, _)| piece).copied().filter(proven).collect();
-        let mut proven_names: Vec<String> = proven.iter().map(|p| p.name.to_owned()).collect();
-        proven_names.dedup();
-        let proof = (!proven.is_empty()).then(|| Proof {
-            names: proven_names,
-            ports: meant(&shown.server, proven.iter().copied()).ports,
-        });
-        let connection = Connection {
-            proof,
-            client: self.client(who, &entries),
-            server,
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            queries: evidence.iter().map(|(_, counts)| counts.answered).sum(),
-            lookups: evidence.iter().map(|(_, counts)| counts.lookups).sum(),
-            failed,
-            attempts: evidence.iter().map(|(piece, _)| piece.attempts).sum(),
-            seen: rows().fold(None, |seen, row| join_times(seen, row.seen)),
-            status,
-            place,
-        };
-        // With every row of these names, so that a view that leaves the connection out leaves out its failures too.
-        let rows =
-            evidence.iter().flat_map(|(piece, _)| piece.kept()).map(|entry| entry.row).collect();
-        Some((connection, rows))
+        let proven: Vec<&Piece<'_, '_>> = pieces.filter(is_proven).collect();
+        let mut names: Vec<String> = proven.iter().map(|piece| piece.name.to_owned()).collect();
+        names.dedup();
+        let mut ports = server.ports.clone();
+        keep_meant(&mut ports, server.kind, proven.iter().copied());
+        (!proven.is_empty()).then_some(Proof { names, ports })
     }
 
     /// The failed lookups, sorted by client and name. What is shown by the same name is one.
@@ -138,13 +143,15 @@ impl Evidence<'_> {
     /// The client with the addresses and pods behind these entries.
     fn client(&self, who: &Who, entries: &[&Entry<'_>]) -> Client {
         let mut client = who.client.clone();
-        let mut pods: BTreeSet<&usize> = BTreeSet::new();
+        let mut pods: Vec<&usize> = Vec::new();
         for asker in self.askers_of(entries) {
             client.ips.push(asker.ip);
             pods.extend(asker.pods());
         }
         client.ips.sort();
         client.ips.dedup();
+        pods.sort();
+        pods.dedup();
         let pods = pods.into_iter().filter_map(|pod| self.cluster.snapshot.pods.get(*pod));
         client.pods = pods.map(|pod| pod.meta.name.clone()).collect();
         client.pods.sort();
@@ -159,35 +166,33 @@ impl Evidence<'_> {
 
 impl<'a, 'e> Piece<'a, 'e> {
     /// The entries that are evidence in this view.
-    fn kept(&self) -> impl Iterator<Item = &'e Entry<'a>> {
+    pub(super) fn kept(&self) -> impl Iterator<Item = &'e Entry<'a>> {
         self.entries.iter().filter(|entry| !entry.left_out)
-    }
-
-    fn counts(&self) -> Counts {
-        sum(self.kept())
     }
 }
 
-/// The servers of these numbers, as the one that the view shows.
+/// The servers of these numbers, as the one that the view shows. Nearly always there is one.
 fn merged(shown: &[Shown], servers: impl Iterator<Item = u32>) -> Option<Shown> {
-    let servers: BTreeSet<u32> = servers.collect();
+    let mut servers: Vec<u32> = servers.collect();
+    servers.sort_unstable();
+    servers.dedup();
     let mut servers = servers.into_iter().filter_map(|server| shown.get(server as usize));
     let mut all = servers.next()?.clone();
     servers.for_each(|more| all.merge(more));
     Some(all)
 }
 
-/// The server with the ports that were meant: if only SRV names were asked for, the ports that they name.
-fn meant<'p>(server: &Server, pieces: impl Iterator<Item = &'p Piece<'p, 'p>>) -> Server {
-    let mut server = server.clone();
-    if server.kind == ServerKind::Service {
-        let asked: Option<Vec<&(String, String)>> =
-            pieces.map(|piece| piece.port.as_ref()).collect();
-        if let Some(asked) = asked {
-            server.ports = srv_ports(&server.ports, &asked);
-        }
+/// If only SRV names were asked for, the ports that they name are those that were meant.
+fn keep_meant<'p>(
+    ports: &mut Vec<Port>,
+    kind: ServerKind,
+    pieces: impl Iterator<Item = &'p Piece<'p, 'p>> + Clone,
+) {
+    if kind == ServerKind::Service && pieces.clone().all(|piece| piece.port.is_some()) {
+        ports.retain(|port| {
+            pieces.clone().filter_map(|piece| piece.port.as_ref()).any(|srv| is_asked(port, srv))
+        });
     }
-    server
 }
 
 /// First by time, then by place; rows without a time last.

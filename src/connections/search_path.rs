@@ -1,7 +1,7 @@
 //! A resolver tries a short name under one suffix after the other; each try that fails is logged. Here such attempts
 //! are told from lookups that failed for good (SEMANTICS 3). Pure, one client at a time; it knows no cluster.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// One name that a client asked for.
 #[derive(Clone, Copy, Debug)]

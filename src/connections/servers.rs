@@ -221,15 +221,9 @@ impl<'a> Servers<'a> {
     }
 }
 
-/// The part of a Service's ports that its SRV names ask for.
-pub(super) fn srv_ports(ports: &[Port], asked: &[&(String, String)]) -> Vec<Port> {
-    let is_asked = |port: &&Port| {
-        asked.iter().any(|(name, protocol)| {
-            port.name.eq_ignore_ascii_case(name)
-                && port.protocol.text().eq_ignore_ascii_case(protocol)
-        })
-    };
-    ports.iter().filter(is_asked).cloned().collect()
+/// Whether an SRV name's port and protocol ask for this port.
+pub(super) fn is_asked(port: &Port, (name, protocol): &(String, String)) -> bool {
+    port.name.eq_ignore_ascii_case(name) && port.protocol.text().eq_ignore_ascii_case(protocol)
 }
 
 fn by_namespace(shown: Shown) -> Shown {

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use super::{list, port_label, workload_label};
+use super::{port_labels, workload_label};
 use crate::cluster::Cluster;
 use crate::connections::{Connection, Report};
 use crate::text::csv_cell;
@@ -34,38 +34,59 @@ const ITEMS: usize = 100;
 
 /// Writes the CSV.
 pub fn write(report: &Report, cluster: &Cluster, out: &mut dyn Write) -> io::Result<()> {
-    let mut csv =
+    let csv =
         ::csv::WriterBuilder::new().terminator(::csv::Terminator::Any(b'\n')).from_writer(out);
-    csv.write_record(COLUMNS)?;
+    let mut rows = Rows { csv, list: String::new() };
+    rows.csv.write_record(COLUMNS)?;
     for connection in &report.connections {
-        csv.write_record(row(connection, cluster))?;
+        rows.write(connection, cluster)?;
     }
-    csv.flush()
+    rows.csv.flush()
 }
 
-fn row(connection: &Connection, cluster: &Cluster) -> [String; 16] {
-    let Connection { client, server, .. } = connection;
-    let cell = |text: &str| csv_cell(text).into_owned();
-    let items =
-        |items: &mut dyn Iterator<Item = String>| list(items.map(|item| cell(&item)), ITEMS, ";");
-    let mut ports: Vec<String> = server.ports.iter().map(port_label).collect();
-    ports.dedup();
-    [
-        cell(&client.kind),
-        cell(&client.namespace),
-        cell(&client.name),
-        items(&mut client.ips.iter().map(ToString::to_string)),
-        cell(server.kind.word()),
-        cell(&server.namespace),
-        cell(&server.name),
-        items(&mut ports.into_iter()),
-        items(&mut connection.names.iter().cloned()),
-        connection.queries.to_string(),
-        connection.failed.to_string(),
-        connection.seen.map(|(first, _)| seconds(first)).unwrap_or_default(),
-        connection.seen.map(|(_, last)| seconds(last)).unwrap_or_default(),
-        items(&mut connection.status.iter().map(|status| status.word().to_owned())),
-        items(&mut server.workloads.iter().map(|id| workload_label(*id, cluster))),
-        client.workload.map(|id| cell(&workload_label(id, cluster))).unwrap_or_default(),
-    ]
+/// The file, and a buffer for lists: most of a run's time here would else go into making strings.
+struct Rows<'a> {
+    csv: ::csv::Writer<&'a mut dyn Write>,
+    list: String,
+}
+
+impl Rows<'_> {
+    fn write(&mut self, connection: &Connection, cluster: &Cluster) -> ::csv::Result<()> {
+        let Connection { client, server, .. } = connection;
+        self.text(&client.kind)?;
+        self.text(&client.namespace)?;
+        self.text(&client.name)?;
+        self.list(client.ips.iter().map(ToString::to_string))?;
+        self.text(server.kind.word())?;
+        self.text(&server.namespace)?;
+        self.text(&server.name)?;
+        self.list(port_labels(server).iter())?;
+        self.list(connection.names.iter())?;
+        self.text(&connection.queries.to_string())?;
+        self.text(&connection.failed.to_string())?;
+        self.text(&connection.seen.map(|(first, _)| seconds(first)).unwrap_or_default())?;
+        self.text(&connection.seen.map(|(_, last)| seconds(last)).unwrap_or_default())?;
+        self.list(connection.status.iter().map(|status| status.word()))?;
+        self.list(server.workloads.iter().map(|id| workload_label(*id, cluster)))?;
+        self.list(client.workload.iter().map(|id| workload_label(*id, cluster)))?;
+        self.csv.write_record(None::<&[u8]>)
+    }
+
+    fn text(&mut self, text: &str) -> ::csv::Result<()> {
+        self.csv.write_field(csv_cell(text).as_bytes())
+    }
+
+    /// Each item is a cell of its own to a spreadsheet that splits at `;`.
+    fn list(&mut self, items: impl ExactSizeIterator<Item = impl AsRef<str>>) -> ::csv::Result<()> {
+        let more = items.len().saturating_sub(ITEMS);
+        self.list.clear();
+        for (at, item) in items.take(ITEMS).enumerate() {
+            self.list.push_str(if at == 0 { "" } else { ";" });
+            self.list.push_str(&csv_cell(item.as_ref()));
+        }
+        if more > 0 {
+            self.list.push_str(&format!(";+{more}"));
+        }
+        self.csv.write_field(&self.list)
+    }
 }

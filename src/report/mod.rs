@@ -59,7 +59,7 @@ pub fn summary(report: &Report) -> String {
     if !unresolved.is_empty() && coverage.snapshot {
         let (known, all) = (report.totals.client_resolved, report.totals.connected);
         lines.push(format!(
-            "{} not one workload (Unknown, Ambiguous, Node, ...); {} of the queries come from clients that are",
+            "{} not one workload of the snapshot; {} of the queries come from clients that are",
             plural(unresolved.len() as u64, "client is", "clients are"),
             percent(known, all),
         ));

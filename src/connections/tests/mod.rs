@@ -309,20 +309,28 @@ fn an_address_that_changed_hands_is_who_held_it_at_that_time() {
     let new = since(owned(pod("shop", "new", "10.1.0.60"), "Deployment", "new", ""), "10:00:00");
     let mut snapshot = small();
     snapshot.pods.extend([old, new]);
-    check(
+    let report = check(
         snapshot,
         &[
             "10.1.0.60 db.shop.svc.cluster.local A=1 @09:10:00-09:20:00",
             "10.1.0.60 db.shop.svc.cluster.local A=2 @09:40:00-09:41:00",
-            "10.1.0.60 db.shop.svc.cluster.local A=4 @10:30:00-10:40:00",
             "10.1.0.60 db.shop.svc.cluster.local A=8",
+            "10.1.0.60 _pg._tcp.db.shop.svc.cluster.local SRV=1 @10:30:00-10:40:00",
+            "10.1.0.60 store.data.svc.cluster.local A=1",
         ],
         expect![[r#"
             Unknown /10.1.0.60 [] -> Service shop/db ["Number(5432)", "Number(9187)"] ["db.shop.svc.cluster.local"]: 2 queries, 2 lookups, 0 failed, 0 attempts, ok
             Job jobs/old [old] -> Service shop/db ["Number(5432)", "Number(9187)"] ["db.shop.svc.cluster.local"]: 1 queries, 1 lookups, 0 failed, 0 attempts, ok
-            Deployment shop/new [new] -> Service shop/db ["Number(5432)", "Number(9187)"] ["db.shop.svc.cluster.local"]: 12 queries, 12 lookups, 0 failed, 0 attempts, shared address
+            Deployment shop/new [new] -> Service data/store ["Number(7000)"] ["store.data.svc.cluster.local"]: 1 queries, 1 lookups, 0 failed, 0 attempts, shared address
+            Deployment shop/new [new] -> Service shop/db ["Number(5432)", "Number(9187)"] ["_pg._tcp.db.shop.svc.cluster.local", "db.shop.svc.cluster.local"]: 9 queries, 9 lookups, 0 failed, 0 attempts, shared address
         "#]],
     );
+    // What stands on shared addresses alone proves nothing; beside it, what is sure proves only its own ports.
+    let proofs: Vec<_> = report.connections.iter().rev().take(2).map(|c| &c.proof).collect();
+    let pg = proofs[0].as_ref().unwrap();
+    assert_eq!(pg.names, ["_pg._tcp.db.shop.svc.cluster.local"]);
+    assert_eq!(pg.ports.len(), 1);
+    assert_eq!(*proofs[1], None);
 }
 
 #[test]

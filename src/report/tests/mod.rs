@@ -356,7 +356,7 @@ fn an_empty_report_is_still_one() {
 fn summary_says_what_to_distrust_and_what_to_do() {
     expect![[r#"
         3 connections of 2 clients from 16 queries
-        1 client is not one workload (Unknown, Ambiguous, Node, ...); 66.6 % of the queries come from clients that are
+        1 client is not one workload of the snapshot; 66.6 % of the queries come from clients that are
         1 name only ever failed
         Warning: logs/b.gz is truncated: what follows is missing (ends early)
         2 lines looked like a query and could not be read: --rejects FILE lists them
