@@ -7,8 +7,13 @@ use super::group::{Entry, Evidence, Failure, Piece, Who, sum};
 use super::servers::{Servers, Shown, is_asked};
 use super::{Client, Connection, FailedLookup, Proof, Server, ServerKind, Status, search_path};
 use crate::cluster::backends::Port;
+use crate::log::Place;
 use crate::log::record::{Outcome, Rcode};
 use crate::log::tally::Row;
+use crate::time::Time;
+
+/// [`Row::evidence`]
+type Sighting<'a> = (Option<(Time, Time)>, &'a Place);
 
 impl Evidence<'_> {
     /// The connection that these pieces make, with the rows it comes from. `None` if nothing was answered, and what
@@ -39,8 +44,12 @@ impl Evidence<'_> {
             false => entry.counts.unknown > 0,
         };
         let entries: Vec<&Entry<'_>> = evidence().flat_map(Piece::kept).filter(is_used).collect();
-        let rows = || entries.iter().filter_map(|entry| self.tally.rows.get(entry.row));
-        let place = rows().min_by(|a, b| order(a).cmp(&order(b)))?.place.clone();
+        // When and where it was answered: a failure before that is no evidence.
+        let sightings = || {
+            let rows = entries.iter().filter_map(|entry| self.tally.rows.get(entry.row));
+            rows.map(Row::evidence)
+        };
+        let place = sightings().min_by(|a, b| order(*a).cmp(&order(*b)))?.1.clone();
 
         let Shown { mut server, mut status } = merged(shown, evidence().map(|piece| piece.server))?;
         let had_ports = !server.ports.is_empty();
@@ -67,7 +76,7 @@ impl Evidence<'_> {
             lookups: evidence().map(|piece| piece.counts.lookups).sum(),
             failed,
             attempts: evidence().map(|piece| piece.attempts).sum(),
-            seen: rows().fold(None, |seen, row| join_times(seen, row.seen)),
+            seen: sightings().fold(None, |seen, (when, _)| join_times(seen, when)),
             status,
             proof,
             place,
@@ -195,7 +204,7 @@ fn keep_meant<'p>(
     }
 }
 
-/// First by time, then by place; rows without a time last.
-fn order(row: &Row) -> (bool, Option<crate::time::Time>, &crate::log::Place) {
-    (row.seen.is_none(), row.seen.map(|(first, _)| first), &row.place)
+/// First by time, then by place; those without a time last.
+fn order((seen, place): Sighting<'_>) -> (bool, Option<Time>, &Place) {
+    (seen.is_none(), seen.map(|(first, _)| first), place)
 }
