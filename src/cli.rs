@@ -81,9 +81,9 @@ pub struct Analyze {
     #[arg(short, long, conflicts_with = "output", help_heading = "Reports")]
     pub suggest_netpol: bool,
 
-    /// Lookups that make a connection; below it one is no evidence, neither for reports nor for policies
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Evidence")]
-    pub min_queries: u64,
+    /// Fewer lookups are no connection, neither for reports nor for policies. Default: one is (a yearly job may ask once)
+    #[arg(long, value_name = "N", help_heading = "Evidence")]
+    pub min_queries: Option<u64>,
 
     /// Leave the clients of this namespace out of the evidence; repeatable
     #[arg(long, value_name = "NS", help_heading = "Evidence")]

@@ -45,7 +45,7 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     let join = |group_by, choice| {
         let options = Options {
             group_by,
-            min_lookups: args.min_queries,
+            min_lookups: args.min_queries.unwrap_or(0),
             exclude_namespaces: &args.exclude_namespace,
             choice,
         };
@@ -115,9 +115,7 @@ fn changed_evidence(args: &cli::Analyze) -> Vec<String> {
     let mut flags = Vec::new();
     flags.extend(args.read.since.iter().map(|time| format!("--since {time}")));
     flags.extend(args.read.until.iter().map(|time| format!("--until {time}")));
-    if args.min_queries > 1 {
-        flags.push(format!("--min-queries {}", args.min_queries));
-    }
+    flags.extend(args.min_queries.iter().map(|least| format!("--min-queries {least}")));
     flags.extend(args.exclude_namespace.iter().map(|ns| format!("--exclude-namespace {ns}")));
     flags
 }
