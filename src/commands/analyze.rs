@@ -39,7 +39,9 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
         check_something_read(&reading, gathered.window)?;
     }
     if wants_policies && !cluster.snapshot.given {
-        bail!("a policy needs to know the pods: give a snapshot with --snapshot pods.json. It comes from\n  {GET}");
+        bail!(
+            "a policy needs to know the pods: give a snapshot with --snapshot pods.json. It comes from\n  {GET}"
+        );
     }
     let choice = choose(&filters(args), &cluster)?;
     let join = |group_by, choice| {
@@ -71,7 +73,12 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
         };
         policy::build(&join(GroupBy::Workload, None), &cluster, &options)
     });
-    let made = Made { report: &report, view: grouped.as_ref().unwrap_or(&report), cluster: &cluster, policies };
+    let made = Made {
+        report: &report,
+        view: grouped.as_ref().unwrap_or(&report),
+        cluster: &cluster,
+        policies,
+    };
     if report.connections.is_empty() {
         messages.note(&nothing_shown(&report, &args.filter));
     }
@@ -137,7 +144,9 @@ fn nothing_shown(report: &Report, filter: &cli::Filter) -> String {
     match (given.is_empty(), report.totals.connected) {
         (true, _) => "no connection seen".into(),
         (false, 0) => format!("no connection seen, with or without {}", given.join(" ")),
-        (false, _) => format!("no connection seen for {}; without it there are some", given.join(" ")),
+        (false, _) => {
+            format!("no connection seen for {}; without it there are some", given.join(" "))
+        }
     }
 }
 
@@ -196,7 +205,9 @@ impl Made<'_> {
             notes.push(format!("{files} of an earlier run removed"));
         }
         let refusals = policies.refused.iter();
-        notes.extend(refusals.map(|refusal| format!("refused: {}: {}", refusal.object, refusal.reason)));
+        notes.extend(
+            refusals.map(|refusal| format!("refused: {}: {}", refusal.object, refusal.reason)),
+        );
         notes.extend(policies.notes.iter().map(|note| format!("note: {note}")));
         Ok(notes)
     }

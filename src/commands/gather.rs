@@ -10,12 +10,12 @@ use super::messages::Messages;
 use super::{Exit, window};
 use crate::cli;
 use crate::cluster::{Cluster, snapshot};
+use crate::coverage::plural;
 use crate::log::discover::{self, Source};
 use crate::log::format::Format;
 use crate::log::interrupt::Interrupt;
 use crate::log::read::{self, Reading};
 use crate::log::tally::Bound;
-use crate::coverage::plural;
 use crate::log::{Hands, Input, LateHands, Lines, Reason, State, Window};
 use crate::progress::Progress;
 

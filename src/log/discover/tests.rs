@@ -118,9 +118,9 @@ fn links_to_files_are_followed_and_loops_survived() {
         rows,
         [
             "logs/b.txt: chunks",
-            "logs/dangling: no such file or directory",
+            "logs/dangling: no such file or directory (os error 2)",
             "logs/link.txt: chunks",
-            "logs/loop: too many levels of symbolic links",
+            "logs/loop: too many levels of symbolic links (os error 40)",
         ]
     );
     assert_eq!(found.notes, ["logs/up: a link to a directory, not followed"]);
@@ -136,8 +136,8 @@ fn what_cannot_be_read_is_named_and_the_rest_goes_on() {
         [
             "/dev/zero: a character device",
             "a.txt: chunks",
-            "logs/: no such file or directory",
-            "missing: no such file or directory",
+            "logs/: no such file or directory (os error 2)",
+            "missing: no such file or directory (os error 2)",
             "x.xz: xz-compressed",
         ]
     );
