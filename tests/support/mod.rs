@@ -58,13 +58,14 @@ pub(crate) fn scratch() -> tempfile::TempDir {
     dir
 }
 
-/// Whether a program is on the PATH. A test that needs it says so when it is not.
+/// Whether a program is on the PATH. A test that needs it says so when it is not; in CI that is a failure.
 #[expect(clippy::print_stderr, reason = "cargo test shows it")]
 pub(crate) fn have(program: &str) -> bool {
     let found = command("bash", &root())
         .args(["-c", &format!("command -v {program}")])
         .output()
         .is_ok_and(|output| output.status.success());
+    assert!(found || std::env::var_os("CI").is_none(), "{program} must be on the PATH");
     if !found {
         eprintln!("not tested: {program} is not installed");
     }
