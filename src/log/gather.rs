@@ -43,7 +43,6 @@ pub(crate) fn gather<'a>(
     let mut tallies = Vec::new();
     for ((source, outcome), counts) in sources.into_iter().zip(counts) {
         match outcome {
-            Outcome::Wrong(problem) => bail!("{problem}"),
             Outcome::Tally(read) => tallies.push((source.path, *read)),
             other => reading.inputs.push(input(&source.path, other, counts)),
         }
@@ -99,11 +98,12 @@ fn input(path: &str, outcome: Outcome, counts: Counts) -> Input {
             input.is_log = false;
             input.problem = Some(what.into());
         }
-        Outcome::Unreadable(problem) | Outcome::Wrong(problem) => {
+        Outcome::Unreadable(problem) => {
             input.state = State::Unreadable;
             input.problem = Some(problem);
         }
-        Outcome::Tally(_) => {}
+        // The one is joined, the other ends the run.
+        Outcome::Tally(_) | Outcome::Wrong(_) => {}
     }
     input
 }

@@ -89,7 +89,7 @@ fn read_with(paths: &[PathBuf], options: &Options) -> anyhow::Result<Reading> {
     assert!(found.errors.is_empty(), "{:?}", found.errors);
     let hands = LateHands::new();
     hands.set(Hands { domains: vec!["cluster.local".into()], ..Hands::default() }).unwrap();
-    read(found.sources, &hands, options, &Progress::hidden())
+    read(found.sources, &hands, options, &Progress::hidden(), None)
 }
 
 fn input<'a>(reading: &'a Reading, name: &str) -> &'a Input {
@@ -270,6 +270,27 @@ mod pipes {
         assert!(reading.interrupted);
         assert_eq!(reading.inputs[0].state, State::Interrupted);
         assert_eq!(reading.inputs[0].lines.queries, 5);
+    }
+
+    #[test]
+    fn what_is_stopped_reads_nothing_to_its_end_and_writes_no_rejects() {
+        let dir = Dir::new();
+        // Of these one never ends, and the others would wait for the hands.
+        let inputs = [fifo(&dir), dir.add("a.log", mixed(9_000)), dir.add("b.gz", gzip(&log(9)))];
+        let path = dir.path().join("rejects.csv");
+        for threads in 1..=4 {
+            let options = Options { threads, rejects: Some(path.clone()), ..options() };
+            let hands = LateHands::new();
+            let first = || {
+                options.interrupt.stop();
+                let _ = hands.set(Hands::default());
+            };
+            let sources = discover::discover(&inputs).sources;
+            assert_eq!(sources.len(), 3);
+            let stopped = read(sources, &hands, &options, &Progress::hidden(), Some(&first));
+            assert!(stopped.is_err(), "{stopped:?}");
+            assert!(!path.exists());
+        }
     }
 
     #[test]
