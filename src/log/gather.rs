@@ -122,7 +122,7 @@ fn join(
     let read = reading.inputs.iter().filter(|input| input.id != 0);
     seen.extend(read.map(|input| (input.id, input.path.clone())));
     let mut taken = Vec::new();
-    for (path, (tally, inputs)) in tallies {
+    for (path, (mut tally, mut inputs)) in tallies {
         let read = inputs.iter().filter(|input| input.id != 0);
         let ids: Vec<(u64, String)> = read.map(|input| (input.id, input.path.clone())).collect();
         let twice = ids.iter().find_map(|(id, _)| seen.get(id));
@@ -137,10 +137,11 @@ fn join(
             }
             (None, _) => {
                 seen.extend(ids);
-                reading.inputs.extend(inputs);
-                taken.push(tally::clip(tally, window).with_context(|| {
+                tally::clip(&mut tally, &mut inputs, window).with_context(|| {
                     format!("{path}: cannot be cut to --since and --until; give the window to kico tally")
-                })?);
+                })?;
+                reading.inputs.extend(inputs);
+                taken.push(tally);
             }
         }
     }

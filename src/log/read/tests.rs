@@ -363,6 +363,50 @@ mod tallies {
     }
 
     #[test]
+    fn a_tally_cut_to_a_window_is_covered_as_its_logs_are() {
+        let dir = Dir::new();
+        let untimed: String = log(40).replace("2026-03-14T", "x");
+        let logs = [
+            dir.add("early.log", log(10)),
+            dir.add("late.log", line(100) + &line(3700)),
+            dir.add("untimed.log", &untimed),
+        ];
+        let tallies = logs.clone().map(|log| {
+            let name = log.with_extension("csv");
+            dir.add(name.file_name().unwrap().to_str().unwrap(), tally_of(&[log]))
+        });
+        let time = crate::time::parse;
+        for window in [
+            Window { since: None, until: time("2026-03-14T00:01:00Z") },
+            Window { since: time("2026-03-14T00:01:00Z"), until: None },
+            Window { since: time("2026-03-15T00:00:00Z"), until: None },
+        ] {
+            let options = Options { window, ..options() };
+            let (once, twice) =
+                (read_with(&logs, &options).unwrap(), read_with(&tallies, &options).unwrap());
+            assert_eq!(once, twice);
+            assert!(once.inputs.iter().any(|input| input.outside > 0));
+        }
+    }
+
+    #[test]
+    fn counts_that_no_window_can_take_apart_are_refused() {
+        let dir = Dir::new();
+        // No row lies across the edge, but the log does; or some of its records have no time.
+        let rows = line(1) + &line(2);
+        let mixed = line(1) + &line(2).replace("2026-03-14T", "x");
+        for log in [rows, mixed] {
+            let tally = dir.add("t.csv", tally_of(&[dir.add("a.log", log)]));
+            let window =
+                Window { since: crate::time::parse("2026-03-14T00:00:01.7Z"), until: None };
+            let late = read_with(std::slice::from_ref(&tally), &Options { window, ..options() });
+            let window = Window { since: None, until: window.since };
+            let early = read_with(&[tally], &Options { window, ..options() });
+            assert!(late.is_err() || early.is_err());
+        }
+    }
+
+    #[test]
     fn a_row_across_the_windows_edge_is_refused_with_the_way_out() {
         let dir = Dir::new();
         let a = dir.add("a.csv", tally_of(&[dir.add("a.log", log(7000))]));
