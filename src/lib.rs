@@ -9,9 +9,9 @@
 //!  cli → commands/* calls the stages, and is the only one to print
 //! ```
 //!
-//! A stage uses only what stands left of it. Five small modules serve all: [`name`] (what a DNS name says by its
+//! A stage uses only what stands left of it. Six small modules serve all: [`name`] (what a DNS name says by its
 //! labels alone), [`time`], [`text`] (untrusted text → terminal, CSV, YAML comment, file name), [`files`] (written whole
-//! or not at all) and [`progress`].
+//! or not at all), [`threads`] (how many) and [`progress`].
 //!
 //! # Invariants
 //!
@@ -50,4 +50,5 @@ pub mod policy;
 pub mod progress;
 pub mod report;
 pub mod text;
+pub mod threads;
 pub mod time;

@@ -282,6 +282,19 @@ fn the_table_and_the_policies_of_the_one_liner_are_yaml() {
 }
 
 #[test]
+fn one_thread_is_one_and_little_work_needs_no_more() {
+    if !have("strace") {
+        return;
+    }
+    let script = "set -- testdata/sock-shop/logs/*.txt; head -n 10 $1 > ten.log; for i in $(seq 200); do cat $1; done | gzip -1 > packed; \
+         count() { strace -f -qq -o trace -e trace=clone,clone3 kico analyze -q -o csv=c.csv \"$@\" && grep -c 'clone3*(' trace; }; \
+         count ten.log; count ten.log -S testdata/sock-shop/pods.json; count packed -c 1 -S testdata/sock-shop/pods.json";
+    let (output, _) = bash(script, scratch().path());
+    // The one that is begun waits for Ctrl-C.
+    assert_eq!(output, "1\n1\n1\n");
+}
+
+#[test]
 fn analyze_opens_no_socket_and_starts_no_program() {
     if !have("strace") {
         return;

@@ -1,10 +1,9 @@
 //! What every command begins with: the inputs and the snapshot, read at the same time, and what went wrong said.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use super::messages::Messages;
 use super::{Exit, window};
@@ -18,6 +17,7 @@ use crate::log::read::{self, Reading};
 use crate::log::tally::Bound;
 use crate::log::{Hands, Input, LateHands, Lines, Reason, State, Window};
 use crate::progress::Progress;
+use crate::threads;
 
 /// What was read, and how well.
 pub(super) struct Gathered {
@@ -34,6 +34,9 @@ pub(super) fn gather(
     messages: &Messages,
     keep: impl Fn(&Source) -> bool,
 ) -> Result<Gathered> {
+    if let Some(most) = args.concurrency {
+        threads::bound(most);
+    }
     let window = window::parse(args.since.as_deref(), args.until.as_deref())?;
     let format = match &args.log_format {
         None => None,
@@ -56,7 +59,7 @@ pub(super) fn gather(
     let mut snapshots = args.snapshot.clone();
     snapshots.extend(found.snapshots);
     let options = read::Options {
-        threads: threads(args),
+        threads: threads::most(),
         mmap: !args.no_mmap,
         window,
         bound: Bound { names: args.max_names },
@@ -73,13 +76,6 @@ pub(super) fn gather(
     Ok(Gathered { reading, cluster, window, exit })
 }
 
-fn threads(args: &cli::Read) -> usize {
-    match args.concurrency {
-        Some(threads) => threads.get(),
-        None => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
-    }
-}
-
 /// The snapshot is read while the logs are. If it cannot be, the logs are not read to their end.
 fn read_both(
     args: &cli::Read,
@@ -88,25 +84,41 @@ fn read_both(
     options: &read::Options,
     progress: &Progress,
 ) -> Result<(Cluster, Reading)> {
-    let hands = LateHands::new();
-    let stop = AtomicBool::new(false);
-    let load = || {
-        let cluster = load(args, snapshots);
-        stop.store(cluster.is_err(), Ordering::Relaxed);
-        let _ = hands.set(cluster.as_ref().map_or_else(|_| Hands::default(), Cluster::hands));
-        cluster
-    };
+    let (hands, cluster) = (LateHands::new(), OnceLock::new());
     if snapshots.is_empty() {
-        let cluster = load()?;
-        return Ok((cluster, read::read(sources, &hands, options, progress)?));
+        let cluster = load(args, snapshots)?;
+        let _ = hands.set(cluster.hands());
+        return Ok((cluster, read::read(sources, &hands, options, progress, None)?));
     }
-    let (cluster, reading) = std::thread::scope(|scope| {
-        let cluster = scope.spawn(load);
-        let reading = read::read(sources, &hands, options, progress);
-        (cluster.join(), reading)
-    });
-    let cluster = cluster.map_err(|_| anyhow!("reading the snapshot failed: this is a bug"))??;
-    Ok((cluster, reading?))
+    let first = || {
+        let waiting = Waiting { hands: &hands, interrupt: &options.interrupt };
+        let loaded = load(args, snapshots);
+        if let Ok(cluster) = &loaded {
+            let _ = hands.set(cluster.hands());
+        }
+        drop(waiting);
+        let _ = cluster.set(loaded);
+    };
+    let reading = read::read(sources, &hands, options, progress, Some(&first));
+    // Its error comes before that of the reading, which it ended.
+    let cluster = cluster.into_inner().transpose()?;
+    let reading = reading?;
+    Ok((cluster.context("the snapshot was not read: this is a bug")?, reading))
+}
+
+/// Whoever reads logs waits for the hands. If they do not come, whatever the cause, it is to stop.
+struct Waiting<'a> {
+    hands: &'a LateHands,
+    interrupt: &'a Interrupt,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.hands.get().is_none() {
+            self.interrupt.stop();
+            let _ = self.hands.set(Hands::default());
+        }
+    }
 }
 
 fn load(args: &cli::Read, snapshots: &[PathBuf]) -> Result<Cluster> {

@@ -12,6 +12,10 @@ use super::{Client, Connection, FailedLookup, GroupBy, ServerKind, Status, Total
 use crate::cluster::Cluster;
 use crate::log::record::{Outcome, QType};
 use crate::log::tally::{Row, Tally};
+use crate::threads;
+
+/// So many connections are made in less time than it takes to begin a thread.
+const FEW: usize = 512;
 
 /// What rows are made of.
 #[derive(Clone, Copy)]
@@ -152,7 +156,12 @@ impl Evidence<'_> {
             let who = clients.get(pieces.first()?.client as usize)?;
             self.connection(who, &shown, &servers, pieces)
         };
-        let connections: Vec<_> = runs.par_iter().with_min_len(512).map(connection).collect();
+        let connections: Vec<_> = match threads::pool(threads::most().min(runs.len() / FEW)) {
+            Some(pool) => {
+                pool.install(|| runs.par_iter().with_min_len(FEW).map(connection).collect())
+            }
+            None => runs.iter().map(connection).collect(),
+        };
         let connections = connections.into_iter().flatten().collect();
         let failed = self.failed(&clients, failures, &namespaces);
         Groups { connections, failed, dropped: Vec::new(), not_connections }

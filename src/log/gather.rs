@@ -43,7 +43,6 @@ pub(crate) fn gather<'a>(
     let mut tallies = Vec::new();
     for ((source, outcome), counts) in sources.into_iter().zip(counts) {
         match outcome {
-            Outcome::Wrong(problem) => bail!("{problem}"),
             Outcome::Tally(read) => tallies.push((source.path, *read)),
             other => reading.inputs.push(input(&source.path, other, counts)),
         }
@@ -99,11 +98,12 @@ fn input(path: &str, outcome: Outcome, counts: Counts) -> Input {
             input.is_log = false;
             input.problem = Some(what.into());
         }
-        Outcome::Unreadable(problem) | Outcome::Wrong(problem) => {
+        Outcome::Unreadable(problem) => {
             input.state = State::Unreadable;
             input.problem = Some(problem);
         }
-        Outcome::Tally(_) => {}
+        // The one is joined, the other ends the run.
+        Outcome::Tally(_) | Outcome::Wrong(_) => {}
     }
     input
 }
@@ -122,7 +122,7 @@ fn join(
     let read = reading.inputs.iter().filter(|input| input.id != 0);
     seen.extend(read.map(|input| (input.id, input.path.clone())));
     let mut taken = Vec::new();
-    for (path, (tally, inputs)) in tallies {
+    for (path, (mut tally, mut inputs)) in tallies {
         let read = inputs.iter().filter(|input| input.id != 0);
         let ids: Vec<(u64, String)> = read.map(|input| (input.id, input.path.clone())).collect();
         let twice = ids.iter().find_map(|(id, _)| seen.get(id));
@@ -137,10 +137,11 @@ fn join(
             }
             (None, _) => {
                 seen.extend(ids);
-                reading.inputs.extend(inputs);
-                taken.push(tally::clip(tally, window).with_context(|| {
+                tally::clip(&mut tally, &mut inputs, window).with_context(|| {
                     format!("{path}: cannot be cut to --since and --until; give the window to kico tally")
-                })?);
+                })?;
+                reading.inputs.extend(inputs);
+                taken.push(tally);
             }
         }
     }

@@ -34,9 +34,9 @@ mod guard {
             }
             let range = RANGES.iter().find(|range| range.claim())?;
             let size = usize::try_from(size).ok();
-            // SAFETY: the map is private to this process and read-only, but others may write to the file. What is read
-            // here may thus differ between two looks; all code behind it takes any bytes, checks every index, and keeps
-            // no conclusion about bytes beyond their copy. That the file may shrink is what the handler is for.
+            // SAFETY: the map is read-only and nobody else's, but others may write to the file. What is read here may
+            // thus differ between two looks; all code behind it takes any bytes, checks every index, and keeps no
+            // conclusion about bytes beyond their copy. That the file may shrink is what the handler is for.
             let map = size
                 .and_then(|size| unsafe { memmap2::MmapOptions::new().len(size).map(file).ok() });
             let Some(map) = map else {
@@ -113,12 +113,12 @@ mod guard {
             self.claimed.store(false, SeqCst);
         }
 
-        /// Start and end, if the address is between them.
-        fn around(&self, address: usize) -> Option<(usize, usize)> {
+        /// The end, if the address lies before it and not before the start.
+        fn end_around(&self, address: usize) -> Option<usize> {
             let turn = self.turn.load(SeqCst);
             let (start, end) = (self.start.load(SeqCst), self.end.load(SeqCst));
             let whole = turn.is_multiple_of(2) && self.turn.load(SeqCst) == turn;
-            (whole && (start..end).contains(&address)).then_some((start, end))
+            (whole && (start..end).contains(&address)).then_some(end)
         }
     }
 
@@ -165,10 +165,13 @@ mod guard {
 
     /// Puts zeros from the fault's page to the end of the map that it lies in. `false`: it lies in none.
     fn patch(address: usize) -> bool {
-        let found = RANGES.iter().find_map(|range| Some((range, range.around(address)?)));
-        let Some((range, (start, end))) = found else { return false };
+        let found = RANGES.iter().find_map(|range| Some((range, range.end_around(address)?)));
+        let Some((range, end)) = found else { return false };
+        // A map begins with a page, so this lies in it too.
         let page = address & !(PAGE.load(SeqCst) - 1);
-        // SAFETY: the fault proves that this thread is looking at a map, and `around` that it is this one; whoever looks
+        // First, so that no thread sees zeros without being able to know what they are.
+        range.fault.fetch_min(page, SeqCst);
+        // SAFETY: the fault proves that this thread is looking at a map, and `end_around` that it is this one; whoever looks
         // at a map keeps it alive, so `page..end` is mapped, by us, until after we return. mmap is a bare system call
         // here; on success it leaves errno alone.
         let zeros = unsafe {
@@ -181,7 +184,6 @@ mod guard {
                 0,
             )
         };
-        range.fault.fetch_min(page.max(start), SeqCst);
         zeros != libc::MAP_FAILED
     }
 

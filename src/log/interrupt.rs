@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 #[cfg(unix)]
 const LOOK: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// Whether the user asked for the end. Clones are one.
+/// Whether the user asked for the end, or nobody wants the result any more. Clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     asked: Arc<AtomicBool>,
+    stopped: Arc<AtomicBool>,
     pipes: Arc<AtomicUsize>,
 }
 
@@ -57,6 +58,21 @@ impl Interrupt {
     /// Whether a signal came.
     pub fn asked(&self) -> bool {
         self.asked.load(SeqCst)
+    }
+
+    /// Says that nobody wants what is being read any more: nothing more is begun, and pipes end.
+    pub fn stop(&self) {
+        self.stopped.store(true, SeqCst);
+    }
+
+    /// Whether nobody does.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(SeqCst)
+    }
+
+    /// Whether a pipe ends here.
+    pub(crate) fn ends_pipes(&self) -> bool {
+        self.asked() || self.is_stopped()
     }
 
     /// While what this returns lives, a pipe is being read.

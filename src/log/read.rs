@@ -2,7 +2,7 @@
 //! the end, so that neither the number of threads nor their luck changes a byte of the result.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::bail;
@@ -20,6 +20,7 @@ use super::stream::{Piece, Place, Stream};
 use super::tally::{Bound, Tally};
 use super::{Input, LateHands, State, Window, tally_csv};
 use crate::progress::Progress;
+use crate::threads;
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,7 @@ pub struct Options {
     pub format: Option<Arc<Format>>,
     /// `--rejects`.
     pub rejects: Option<PathBuf>,
-    /// What may end a pipe.
+    /// What may end a pipe, or all of it.
     pub interrupt: Interrupt,
 }
 
@@ -59,12 +60,13 @@ pub struct Reading {
 }
 
 /// Reads all sources, sorted by path as [`super::discover`] gives them. An error is the user's to correct; an input that
-/// cannot be read is none.
+/// cannot be read is none. One of the threads does `first` before anything else: what sets the hands, if nobody has yet.
 pub fn read(
     sources: Vec<Source>,
     hands: &LateHands,
     options: &Options,
     progress: &Progress,
+    first: Option<&(dyn Fn() + Sync)>,
 ) -> anyhow::Result<Reading> {
     if let Some(path) = &options.rejects
         && discover::replaces(path, &sources)
@@ -73,20 +75,34 @@ pub fn read(
     }
     let desks = desks(sources);
     let items = desks.last().map_or(0, |desk| desk.first + u64::from(desk.items));
-    let threads = usize::try_from(items).unwrap_or(usize::MAX).min(options.threads).max(1);
+    // What is small is read in less time than it takes to begin a thread.
+    let expected = expected(&desks);
+    let is_long = expected.is_none_or(|bytes| bytes > CHUNK);
+    let items_at_once = usize::try_from(items).unwrap_or(usize::MAX).min(options.threads);
+    let apart = usize::from(is_long && first.is_some());
+    let threads = (items_at_once + apart).min(options.threads).max(1);
     let rejects = match &options.rejects {
         Some(path) => Some(Rejects::create(path, threads)?),
         None => None,
     };
-    progress.expect(expected(&desks));
-    let (next, stopped) = (AtomicU64::new(0), AtomicBool::new(false));
-    let run = Run { desks, items, next, stopped, rejects, hands, options, progress };
-    let counted = run.all(threads);
+    progress.expect(expected);
+    let spare = AtomicUsize::new(options.threads.saturating_sub(items_at_once));
+    let next = AtomicU64::new(0);
+    let run = Run { desks, items, next, spare, rejects, hands, options, progress };
+    let counted = run.all(threads, first);
     progress.clear();
+    let desks: Vec<_> = run.desks.into_iter().map(Desk::leave).collect();
+    for (_, outcome) in &desks {
+        if let Outcome::Wrong(problem) = outcome {
+            bail!("{problem}");
+        }
+    }
+    if options.interrupt.is_stopped() {
+        bail!("stopped before all was read");
+    }
     if let Some(rejects) = run.rejects {
         rejects.finish()?;
     }
-    let desks = run.desks.into_iter().map(Desk::leave).collect();
     gather::gather(desks, counted, hands, options)
 }
 
@@ -217,8 +233,8 @@ struct Run<'a> {
     desks: Vec<Desk>,
     items: u64,
     next: AtomicU64,
-    /// Set when there is no use in going on.
-    stopped: AtomicBool,
+    /// How many threads may still be begun, to decompress in.
+    spare: AtomicUsize,
     rejects: Option<Rejects>,
     hands: &'a LateHands,
     options: &'a Options,
@@ -226,14 +242,17 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn all(&self, threads: usize) -> Vec<Counted<'a>> {
-        if threads > 1
-            && let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build()
-        {
-            return pool.broadcast(|_| self.work());
+    fn all(&self, threads: usize, first: Option<&(dyn Fn() + Sync)>) -> Vec<Counted<'a>> {
+        let work = |thread| {
+            if let (0, Some(first)) = (thread, first) {
+                first();
+            }
+            self.work()
+        };
+        match threads::pool(threads) {
+            Some(pool) => pool.broadcast(|thread| work(thread.index())),
+            None => vec![work(0)],
         }
-        // One is enough, or there are no more to be had.
-        vec![self.work()]
     }
 
     /// What one thread does until there is nothing left to do.
@@ -261,7 +280,7 @@ impl<'a> Run<'a> {
     }
 
     fn claim(&self) -> Option<u64> {
-        if self.stopped.load(SeqCst) {
+        if self.options.interrupt.is_stopped() {
             return None;
         }
         let item = self.next.fetch_add(1, SeqCst);
@@ -289,7 +308,9 @@ impl<'a> Run<'a> {
             Ok(held) => held,
             Err(err) => return desk.decide(Outcome::Unreadable(why(&err))),
         };
-        let mut stream = Stream::file(file, stat.size, self.progress);
+        let one_less = |spare: usize| spare.checked_sub(1);
+        let apart = self.spare.fetch_update(SeqCst, SeqCst, one_less).is_ok();
+        let mut stream = Stream::file(file, stat.size, apart, self.progress);
         let mut outcome = self.stream(desk, &mut stream, worker);
         if let Outcome::Log { state, problem, id, .. } = &mut outcome {
             let (after, what) = held.check();
@@ -299,6 +320,7 @@ impl<'a> Run<'a> {
             }
             *id = held.id(&desk.source.path);
         }
+        self.spare.fetch_add(usize::from(apart), SeqCst);
         desk.decide(outcome);
     }
 
@@ -313,6 +335,11 @@ impl<'a> Run<'a> {
             *state = State::Interrupted;
         }
         desk.decide(outcome);
+    }
+
+    /// The next piece of a stream, unless there is no use in going on.
+    fn next(&self, stream: &mut Stream) -> Option<Piece> {
+        if self.options.interrupt.is_stopped() { None } else { stream.next() }
     }
 
     /// Reads a stream from its beginning to its end.
@@ -331,7 +358,7 @@ impl<'a> Run<'a> {
             Kind::Log => {}
             Kind::Tally => return self.tally(&source.path, head, broken, stream),
             Kind::Kubernetes if source.named => {
-                self.stopped.store(true, SeqCst);
+                self.options.interrupt.stop();
                 let path = &source.path;
                 return Outcome::Wrong(format!(
                     "{path}: a Kubernetes object, not a log; give it with --snapshot {path}"
@@ -344,7 +371,7 @@ impl<'a> Run<'a> {
         let mut cutter = Cutter::new();
         cutter.push(&head, worker);
         drop(head);
-        while let Some(piece) = stream.next() {
+        while let Some(piece) = self.next(stream) {
             match piece {
                 Piece::Bytes(bytes) => cutter.push(&bytes, worker),
                 Piece::Refused(problem) | Piece::Broken(problem) => broken = Some(problem),
@@ -362,7 +389,7 @@ impl<'a> Run<'a> {
         mut broken: Option<String>,
         stream: &mut Stream,
     ) -> Outcome {
-        while let Some(piece) = stream.next() {
+        while let Some(piece) = self.next(stream) {
             match piece {
                 Piece::Bytes(more) => bytes.extend(more),
                 Piece::Refused(problem) | Piece::Broken(problem) => broken = Some(problem),

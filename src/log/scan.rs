@@ -55,6 +55,19 @@ const RECORD: usize = 8 * 1024;
 /// A line that is longer than this is read in windows: what must be remembered of it is then bounded.
 const WINDOW: usize = 1024 * 1024;
 
+#[cfg(test)]
+thread_local! {
+    /// The steps that scanning took, for the test that says how many there may be.
+    static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Called at every step whose number hangs on the input: a byte read, a blank or a piece of JSON looked at.
+#[inline]
+fn step() {
+    #[cfg(test)]
+    STEPS.set(STEPS.get() + 1);
+}
+
 /// Reads lines. Keeps only caches (the last minute's time, scratch buffers), so that any split of the same bytes at
 /// newlines gives the same records.
 #[derive(Debug, Default)]

@@ -1,5 +1,6 @@
-//! Bytes that come in order: pipes, and files that must be decompressed. A thread of its own reads and decompresses,
-//! so that this overlaps with scanning, and so that Ctrl-C can end a pipe that has nothing to say.
+//! Bytes that come in order: pipes, and files that must be decompressed. A pipe has a thread of its own that reads it, so
+//! that Ctrl-C can end one that has nothing to say; a file has one if there is a thread to spare, so that decompressing
+//! overlaps with scanning.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -48,7 +49,7 @@ pub(crate) struct Stream {
 
 enum Pieces {
     Thread(Receiver<Piece>),
-    /// No thread was to be had.
+    /// No thread was to be had, or wanted.
     Here(Feed),
 }
 
@@ -58,17 +59,27 @@ impl Stream {
         Stream::start(Origin::Closed(place), progress, Some(interrupt.clone()))
     }
 
-    /// Begins to read a file: as many bytes as it had when it was found.
-    pub(crate) fn file(file: File, size: u64, progress: &Progress) -> Stream {
+    /// Begins to read a file: as many bytes as it had when it was found. `apart`: in a thread of its own.
+    pub(crate) fn file(file: File, size: u64, apart: bool, progress: &Progress) -> Stream {
         // What says that it is empty may be of /proc, and is read to its end.
         let limit = if size == 0 { u64::MAX } else { size };
-        Stream::start(Origin::Open(Box::new(file.take(limit))), progress, None)
+        let origin = Origin::Open(Box::new(file.take(limit)));
+        Stream::new(if apart { Pieces::start } else { Pieces::Here }, origin, progress, None)
     }
 
     fn start(origin: Origin, progress: &Progress, interrupt: Option<Interrupt>) -> Stream {
+        Stream::new(Pieces::start, origin, progress, interrupt)
+    }
+
+    fn new(
+        pieces: fn(Feed) -> Pieces,
+        origin: Origin,
+        progress: &Progress,
+        interrupt: Option<Interrupt>,
+    ) -> Stream {
         let ends = Arc::default();
         let feed = Feed { origin, ends: Arc::clone(&ends), progress: progress.clone() };
-        let pieces = Pieces::start(feed);
+        let pieces = pieces(feed);
         Stream { pieces, ends, interrupt, last_pieces: PIECES + 2, interrupted: false }
     }
 
@@ -77,13 +88,13 @@ impl Stream {
         let receiver = match &mut self.pieces {
             Pieces::Thread(receiver) => receiver,
             Pieces::Here(feed) => {
-                self.interrupted = self.interrupt.as_ref().is_some_and(Interrupt::asked);
+                self.interrupted = self.interrupt.as_ref().is_some_and(Interrupt::ends_pipes);
                 return if self.interrupted { None } else { feed.next() };
             }
         };
         let Some(interrupt) = &self.interrupt else { return receiver.recv().ok() };
         loop {
-            if interrupt.asked() {
+            if interrupt.ends_pipes() {
                 self.interrupted = true;
                 if self.last_pieces == 0 {
                     return None;
@@ -96,7 +107,7 @@ impl Stream {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     // The same Ctrl-C may have ended the writer.
-                    self.interrupted = interrupt.asked();
+                    self.interrupted = interrupt.ends_pipes();
                     return None;
                 }
             }
@@ -256,7 +267,12 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         io::Seek::rewind(&mut file).unwrap();
-        drain(&mut Stream::file(file, bytes.len() as u64, &Progress::hidden()))
+        let mut other = file.try_clone().unwrap();
+        let apart = drain(&mut Stream::file(file, bytes.len() as u64, true, &Progress::hidden()));
+        io::Seek::rewind(&mut other).unwrap();
+        let here = drain(&mut Stream::file(other, bytes.len() as u64, false, &Progress::hidden()));
+        assert_eq!(apart, here);
+        here
     }
 
     fn drain(stream: &mut Stream) -> (Vec<u8>, Option<Piece>) {

@@ -8,6 +8,7 @@ use serde_json::error::Category;
 
 use super::yaml;
 use crate::cluster::objects::{self, Item, Read, Shell, masked};
+use crate::threads;
 
 /// Why a file is not read: a lower-case fragment that follows its path.
 #[derive(Debug)]
@@ -50,10 +51,12 @@ pub(super) fn object(item: &Item<'_>, dns_namespaces: &[String]) -> Result<Read,
     Ok(objects::read(item, dns_namespaces))
 }
 
-/// `f` of each, in order, on as many threads as there are cores. Not on rayon's: its threads may be waiting for this
+/// `f` of each, in order, on as many threads as there may be. Not on rayon's: its threads may be waiting for this
 /// very snapshot, with logs in their hands.
 pub(super) fn parallel<T: Sync, R: Send>(all: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
     const PIECE: usize = 32;
+    // So many are read in less time than it takes to begin a thread.
+    const FEW: usize = 128;
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -65,8 +68,7 @@ pub(super) fn parallel<T: Sync, R: Send>(all: &[T], f: impl Fn(&T) -> R + Sync) 
             }
         }
     };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let others = cores.min(all.len().div_ceil(PIECE)).saturating_sub(1);
+    let others = threads::most().min(all.len() / FEW).saturating_sub(1);
     let mut done = thread::scope(|scope| {
         // Where no thread can be had, this one does it all.
         let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();

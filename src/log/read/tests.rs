@@ -89,7 +89,7 @@ fn read_with(paths: &[PathBuf], options: &Options) -> anyhow::Result<Reading> {
     assert!(found.errors.is_empty(), "{:?}", found.errors);
     let hands = LateHands::new();
     hands.set(Hands { domains: vec!["cluster.local".into()], ..Hands::default() }).unwrap();
-    read(found.sources, &hands, options, &Progress::hidden())
+    read(found.sources, &hands, options, &Progress::hidden(), None)
 }
 
 fn input<'a>(reading: &'a Reading, name: &str) -> &'a Input {
@@ -273,6 +273,27 @@ mod pipes {
     }
 
     #[test]
+    fn what_is_stopped_reads_nothing_to_its_end_and_writes_no_rejects() {
+        let dir = Dir::new();
+        // Of these one never ends, and the others would wait for the hands.
+        let inputs = [fifo(&dir), dir.add("a.log", mixed(9_000)), dir.add("b.gz", gzip(&log(9)))];
+        let path = dir.path().join("rejects.csv");
+        for threads in 1..=4 {
+            let options = Options { threads, rejects: Some(path.clone()), ..options() };
+            let hands = LateHands::new();
+            let first = || {
+                options.interrupt.stop();
+                let _ = hands.set(Hands::default());
+            };
+            let sources = discover::discover(&inputs).sources;
+            assert_eq!(sources.len(), 3);
+            let stopped = read(sources, &hands, &options, &Progress::hidden(), Some(&first));
+            assert!(stopped.is_err(), "{stopped:?}");
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
     fn an_object_in_a_pipe_is_an_error_that_names_the_flag() {
         let dir = Dir::new();
         let path = fifo(&dir);
@@ -339,6 +360,50 @@ mod tallies {
         let read = read_with(&[a, torn], &options()).unwrap();
         assert_eq!(input(&read, "torn.csv").state, State::Unreadable);
         assert_eq!(input(&read, "a.log").lines.queries, 10);
+    }
+
+    #[test]
+    fn a_tally_cut_to_a_window_is_covered_as_its_logs_are() {
+        let dir = Dir::new();
+        let untimed: String = log(40).replace("2026-03-14T", "x");
+        let logs = [
+            dir.add("early.log", log(10)),
+            dir.add("late.log", line(100) + &line(3700)),
+            dir.add("untimed.log", &untimed),
+        ];
+        let tallies = logs.clone().map(|log| {
+            let name = log.with_extension("csv");
+            dir.add(name.file_name().unwrap().to_str().unwrap(), tally_of(&[log]))
+        });
+        let time = crate::time::parse;
+        for window in [
+            Window { since: None, until: time("2026-03-14T00:01:00Z") },
+            Window { since: time("2026-03-14T00:01:00Z"), until: None },
+            Window { since: time("2026-03-15T00:00:00Z"), until: None },
+        ] {
+            let options = Options { window, ..options() };
+            let (once, twice) =
+                (read_with(&logs, &options).unwrap(), read_with(&tallies, &options).unwrap());
+            assert_eq!(once, twice);
+            assert!(once.inputs.iter().any(|input| input.outside > 0));
+        }
+    }
+
+    #[test]
+    fn counts_that_no_window_can_take_apart_are_refused() {
+        let dir = Dir::new();
+        // No row lies across the edge, but the log does; or some of its records have no time.
+        let rows = line(1) + &line(2);
+        let mixed = line(1) + &line(2).replace("2026-03-14T", "x");
+        for log in [rows, mixed] {
+            let tally = dir.add("t.csv", tally_of(&[dir.add("a.log", log)]));
+            let window =
+                Window { since: crate::time::parse("2026-03-14T00:00:01.7Z"), until: None };
+            let late = read_with(std::slice::from_ref(&tally), &Options { window, ..options() });
+            let window = Window { since: None, until: window.since };
+            let early = read_with(&[tally], &Options { window, ..options() });
+            assert!(late.is_err() || early.is_err());
+        }
     }
 
     #[test]

@@ -149,6 +149,7 @@ impl General {
         clock: &mut Clock,
         sink: &mut impl Sink,
     ) -> Step {
+        super::step();
         let next = Step::To(blank + 1);
         match window.get(blank + 1) {
             Some(b'-') => {

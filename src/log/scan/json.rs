@@ -127,6 +127,7 @@ impl Json {
     pub(super) fn read(&mut self, window: &[u8], base: u64, until: usize, clock: &mut Clock) {
         let mut at = usize::try_from(self.at.saturating_sub(base)).unwrap_or(until);
         while at < until {
+            super::step();
             at = match self.open.last() {
                 Some(top) if top.string.is_none() => self.structure(window, base, at),
                 _ => self.text(window, base, at, until, clock),
@@ -139,6 +140,7 @@ impl Json {
     pub(super) fn time_at(&self, place: u64) -> Option<Time> {
         let mut next = self.timed.partition_point(|held| held.start <= place).checked_sub(1);
         while let Some((index, held)) = next.and_then(|i| Some((i, self.timed.get(i)?))) {
+            super::step();
             let open = || self.open.iter().find(|open| open.timed == index)?.time;
             let time = held.time.or_else(|| open().map(|(_, time)| time));
             if place < held.end && time.is_some() {
@@ -166,6 +168,7 @@ impl Json {
         let mut moved = vec![None; self.timed.len()];
         let (mut from, mut to) = (0, 0);
         self.timed.retain_mut(|held| {
+            super::step();
             let keep = held.end > before;
             if keep {
                 // A parent ends later than its child, so it was kept too.

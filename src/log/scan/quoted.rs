@@ -70,6 +70,7 @@ impl<'a> Reader<'a> {
     /// The next byte of the text. `None` at its end: of the line, or of the innermost string.
     #[inline]
     pub(super) fn byte(&mut self) -> Option<u8> {
+        super::step();
         match self.line.get(self.at) {
             // Most bytes mean themselves in every layer.
             Some(byte) if !matches!(byte, b'\\' | b'"') && self.at < self.limit => {

@@ -14,8 +14,8 @@ use crate::name;
 use crate::text;
 use crate::time::{self, Time};
 
-/// No log holds more of anything. So sums of a few tallies cannot overflow.
-const MOST: u64 = 1 << 56;
+/// No tally counts more of anything, bytes included. So sums of thousands of them cannot overflow.
+const MOST: u64 = 1 << 50;
 
 /// Reads what [`super::write`] wrote. `path` is for messages.
 pub fn read(bytes: &[u8], path: &str) -> Result<(Tally, Vec<Input>)> {
@@ -56,6 +56,8 @@ struct Reader {
     path: Option<Arc<str>>,
     /// The sum of all counts.
     sum: u64,
+    /// The sums over all inputs: of bytes, of lines, of fragments, and of records in each way of counting them.
+    sums: [u64; 5],
     bound: bool,
 }
 
@@ -79,7 +81,7 @@ impl Reader {
             "#input" => {
                 empty(&[path, line])?;
                 let input = input(name, [answered, failed], outcomes, seen(first, last)?)?;
-                self.inputs.push(input);
+                self.input(input)?;
             }
             "#lost" => {
                 empty(&[first, last, path, line])?;
@@ -111,6 +113,18 @@ impl Reader {
             }
         }
         Ok(None)
+    }
+
+    fn input(&mut self, input: Input) -> Result<()> {
+        let records = input.answered + input.failed + input.unknown + input.outside;
+        let Lines { total, fragments, .. } = input.lines;
+        let more = [input.bytes, total, fragments, records, input.untimed];
+        for (sum, more) in self.sums.iter_mut().zip(more) {
+            *sum += more;
+            ensure!(*sum <= MOST, "more than any logs hold");
+        }
+        self.inputs.push(input);
+        Ok(())
     }
 
     fn tally_row(&mut self, row: Row, columns: [&str; 2]) -> Result<()> {

@@ -175,7 +175,7 @@ fn what_was_not_written_so_is_refused_with_the_row_and_the_reason() {
         ("A/-=1", "B/-=1", "`B/-=1` is no outcome"),
         ("A/-=1;A/NOERROR=2", "", "an outcome without `=`"),
         ("A/-=1", "A/-=99999999999999999999", "`99999999999999999999` is no count"),
-        ("A/-=1", "A/-=72057594037927936", "more records than any log holds"),
+        ("A/-=1", "A/-=1125899906842624", "more records than any log holds"),
         ("2026-03-01T00:00:02Z", "", "`` is no time"),
         (
             "2026-03-01T00:00:02Z",
@@ -202,6 +202,8 @@ fn what_was_not_written_so_is_refused_with_the_row_and_the_reason() {
         let input = input.replacen(from, to, 1);
         check(&input, end, &format!("row 2 (line 2): {expected}"));
     }
+    let many = input.replace("bytes=9", "bytes=1125899906842624").repeat(2);
+    check(&many, "#end,,2,,,,,,\n", "row 3 (line 3): more than any logs hold");
 }
 
 #[test]
