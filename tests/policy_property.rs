@@ -22,7 +22,7 @@ type Allowed = BTreeSet<(usize, usize, u16, &'static str)>;
 #[test]
 fn policies_allow_exactly_the_closure_of_their_evidence() {
     let clusters =
-        std::env::var("KICO_CLUSTERS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
+        std::env::var("KICO_CLUSTERS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000);
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let mut found = Found::default();
     std::thread::scope(|scope| {
@@ -43,6 +43,11 @@ fn policies_allow_exactly_the_closure_of_their_evidence() {
     println!("{clusters} clusters: {found:?}");
     // Nothing is proved by clusters in which nothing happens.
     assert!(found.complete * 2 > clusters && found.incomplete * 4 > clusters, "{found:?}");
+    assert!(
+        found.complete_egress * 8 > clusters && found.incomplete_egress > clusters,
+        "{found:?}"
+    );
+    assert!(found.allowed_egress > clusters * 10, "{found:?}");
     assert!(found.refused * 4 > clusters && found.allowed > clusters * 10, "{found:?}");
 }
 

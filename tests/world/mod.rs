@@ -158,7 +158,7 @@ impl World {
         if !dice.one_in(12) {
             world.add_dns(&mut dice);
         }
-        for _ in 0..4 + dice.below(20) {
+        for _ in 0..6 + dice.below(24) {
             world.add_row(&mut dice);
         }
         world
@@ -293,7 +293,7 @@ impl World {
             ports.clear();
         }
         let mut manual = Vec::new();
-        if dice.one_in(6) {
+        if dice.one_in(10) {
             selector.clear();
             manual.push(OUTSIDE);
             manual.extend(dice.one_in(2).then_some(self.node));
