@@ -1,6 +1,7 @@
 //! Random clusters and logs whose truth is known, because they are made here: who asked, what stood behind it, and so
 //! what policies may allow. Small on purpose: few labels, so that selectors overlap.
 
+mod egress;
 mod made;
 mod truth;
 
@@ -13,7 +14,7 @@ use serde_yaml::Value;
 use crate::evaluator::{Labels, Pod};
 
 /// Every port that anybody has, and one that nobody has.
-pub(crate) const PORTS: [(u16, &str); 7] = [
+pub(crate) const PORTS: [(u16, &str); 12] = [
     (80, "TCP"),
     (8080, "TCP"),
     (9090, "TCP"),
@@ -21,9 +22,23 @@ pub(crate) const PORTS: [(u16, &str); 7] = [
     (8080, "UDP"),
     (5432, "TCP"),
     (22, "TCP"),
+    (53, "TCP"),
+    (5353, "UDP"),
+    (5353, "TCP"),
+    (9153, "TCP"),
+    (6443, "TCP"),
 ];
 
 pub(crate) const NAMESPACES: [&str; 3] = ["alpha", "beta", "gamma"];
+/// Where the cluster's DNS is.
+const SYSTEM: &str = "kube-system";
+/// Every Service's own address, a DNS cache's, a server's outside, and nobody's.
+const SERVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 9));
+const CACHE: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 20, 10));
+const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 11));
+/// Addresses that are no pod's.
+pub(crate) const PLACES: [IpAddr; 4] = [SERVICE, CACHE, OUTSIDE, NOBODY];
 const HOUR: Time = 3600 * SECOND;
 /// When the pods that are there from the start were made.
 const START: Time = 1_767_225_600 * SECOND;
@@ -78,6 +93,8 @@ struct Service {
     /// Whether there are EndpointSlices; and of whom somebody wrote down endpoints that are not the Service's.
     sliced: bool,
     forged: Vec<usize>,
+    /// Addresses that somebody wrote down, of a Service without selector.
+    manual: Vec<IpAddr>,
 }
 
 /// A row of the log.
@@ -138,7 +155,10 @@ impl World {
         for index in 0..1 + dice.below(5) {
             world.add_service(&mut dice, index);
         }
-        for _ in 0..4 + dice.below(20) {
+        if !dice.one_in(12) {
+            world.add_dns(&mut dice);
+        }
+        for _ in 0..6 + dice.below(24) {
             world.add_row(&mut dice);
         }
         world
@@ -272,6 +292,12 @@ impl World {
         if dice.one_in(8) {
             ports.clear();
         }
+        let mut manual = Vec::new();
+        if dice.one_in(10) {
+            selector.clear();
+            manual.push(OUTSIDE);
+            manual.extend(dice.one_in(2).then_some(self.node));
+        }
         let forged = (0..self.pods.len()).filter(|_| dice.one_in(6)).collect();
         self.services.push(Service {
             namespace,
@@ -282,11 +308,85 @@ impl World {
             ports,
             sliced: dice.one_in(2),
             forged,
+            manual,
         });
         let (last, before) = self.services.split_last().expect("one was pushed");
         if before.iter().any(|s| (&s.namespace, &s.name) == (&last.namespace, &last.name)) {
             self.services.pop();
         }
+    }
+
+    /// CoreDNS behind its Service, and in some clusters a cache on every node.
+    fn add_dns(&mut self, dice: &mut Dice) {
+        let mut load = |kind: &'static str, name: &str, host: bool| {
+            let labels: Labels =
+                BTreeMap::from([("k8s-app".into(), if host { name } else { "kube-dns" }.into())]);
+            let pairs = serde_yaml::to_value(&labels).expect("labels");
+            let selector = serde_yaml::to_value(BTreeMap::from([("matchLabels", pairs)]));
+            self.loads.push(Load {
+                namespace: SYSTEM.into(),
+                kind,
+                name: name.into(),
+                labels: labels.clone(),
+                selector: Some(selector.expect("a selector")),
+                host,
+            });
+            (self.loads.len() - 1, labels)
+        };
+        let mut made = vec![load("Deployment", "coredns", false)];
+        if dice.one_in(4) {
+            made.push(load("DaemonSet", "node-local-dns", true));
+        }
+        let ports = [53, 5353];
+        let (first, disagree) = (dice.below(2), dice.one_in(6));
+        for (number, labels) in made {
+            let host = self.loads[number].host;
+            for at in 0..if host { 1 } else { 2 } {
+                let port = ports[(first + usize::from(disagree && at == 1)) % 2];
+                self.pods.push(Made {
+                    name: format!("{}-{at}", self.loads[number].name),
+                    namespace: SYSTEM.into(),
+                    load: number,
+                    labels: labels.clone(),
+                    ip: match host {
+                        true => self.node,
+                        false => IpAddr::V4(Ipv4Addr::new(10, 244, 250, at as u8 + 2)),
+                    },
+                    ports: vec![
+                        ("dns".into(), port, "UDP"),
+                        ("dns-tcp".into(), port, "TCP"),
+                        ("metrics".into(), 9153, "TCP"),
+                    ],
+                    finished: false,
+                    start: START,
+                    end: None,
+                });
+            }
+        }
+        let target = |name: &str| match disagree {
+            true => Err(name.to_owned()),
+            false => Ok(ports[first]),
+        };
+        self.services.push(Service {
+            namespace: SYSTEM.into(),
+            name: "kube-dns".into(),
+            selector: BTreeMap::from([("k8s-app".into(), "kube-dns".into())]),
+            kind: "ClusterIP",
+            external_ip: false,
+            ports: vec![
+                ("dns".into(), "UDP", target("dns")),
+                ("dns-tcp".into(), "TCP", target("dns-tcp")),
+                ("metrics".into(), "TCP", Ok(9153)),
+            ],
+            sliced: dice.one_in(2),
+            forged: Vec::new(),
+            manual: Vec::new(),
+        });
+    }
+
+    /// Whether a workload answers the cluster's lookups.
+    fn is_dns(&self, load: usize) -> bool {
+        self.loads[load].namespace == SYSTEM
     }
 
     fn add_row(&mut self, dice: &mut Dice) {
@@ -330,7 +430,7 @@ impl World {
     pub(crate) fn namespaces(&self) -> BTreeMap<String, Labels> {
         let label =
             |name: &str| BTreeMap::from([("kubernetes.io/metadata.name".into(), name.into())]);
-        NAMESPACES.iter().map(|name| ((*name).into(), label(name))).collect()
+        NAMESPACES.iter().chain([&SYSTEM]).map(|name| ((*name).into(), label(name))).collect()
     }
 }
 
