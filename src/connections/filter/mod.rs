@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::bail;
 use find::Finder;
+pub(crate) use find::full_kind;
 
 use super::{Client, Connection, FailedLookup, ServerKind};
 use crate::cluster::Cluster;
