@@ -205,6 +205,10 @@ impl Asked {
                     if is_pod {
                         let chosen = report.connections.iter().filter(|c| choice.connection(c));
                         self.of_pods.extend(chosen.map(|c| server(&c.server)));
+                        // Also what only the other side saw somebody ask for.
+                        self.of_pods.extend(choice.servers().map(|(kind, (namespace, name))| {
+                            Server { kind, namespace: namespace.clone(), name: name.clone() }
+                        }));
                     }
                 }
                 Err(why) if error.is_some() => *error = Some(why),

@@ -173,6 +173,14 @@ impl Choice {
             && self.is_from(&lookup.client)
     }
 
+    /// The Services and pods that it chooses by name: (namespace, name), asked for or not.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = (ServerKind, &(String, String))> {
+        self.servers.iter().flat_map(|flag| {
+            let services = flag.services.iter().map(|name| (ServerKind::Service, name));
+            services.chain(flag.pods.iter().map(|name| (ServerKind::Pod, name)))
+        })
+    }
+
     /// Whether this workload's ingress policy is written. `--from` does not bear on it.
     pub fn subject(&self, workload: WorkloadId) -> bool {
         self.subjects.as_ref().is_none_or(|subjects| subjects.contains(&workload))
