@@ -3,9 +3,9 @@
 //!
 //! ```text
 //!  logs ──> log (input → lines → query → tally) ──┐
-//!                                                 ├──> connections ─┬─> policy/{build, yaml} ─┬─> report/{table,csv,json,…}
-//!  pods.json ──> cluster (snapshot, addresses,    │                 └─> diff (OLD × NEW) ─────┘
-//!                workload, names) ────────────────┘
+//!                                                 ├──> connections ──> report/{table,csv,json,…} <─┐
+//!  pods.json ──> cluster (snapshot, addresses,    │                ├─> policy/{build, yaml}        │
+//!                workload, names) ────────────────┘                └─> diff (OLD × NEW) ───────────┘
 //!  cli → commands/* calls the stages, and is the only one to print
 //! ```
 //!

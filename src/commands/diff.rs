@@ -34,20 +34,18 @@ pub(super) fn run(args: &cli::Diff, messages: &Messages) -> Result<Exit> {
         bail!("only one side can be standard input");
     }
     let mut asked = Asked::new(filters(&args.filter, &args.exclude_namespace));
-    let sides = [("OLD", &args.old, &args.old_snapshot), ("NEW", &args.new, &args.new_snapshot)];
-    let mut read = Vec::new();
-    let mut exit = Exit::Done;
-    for (name, path, snapshots) in sides {
-        let one = Typed { name, path, snapshots };
-        let (side, how) = one.read(args, &mut asked, messages).with_context(|| name.to_owned())?;
-        exit = exit.min(how);
-        if exit == Exit::Interrupted && name == "OLD" {
-            messages.warning("interrupted: NEW was not read, and nothing was compared");
-            return Ok(exit);
-        }
-        read.push(side);
+    let old = Typed { name: "OLD", path: &args.old, snapshots: &args.old_snapshot };
+    let new = Typed { name: "NEW", path: &args.new, snapshots: &args.new_snapshot };
+    let (old, mut exit) = old.read(args, &mut asked, messages).context("OLD")?;
+    if exit == Exit::Interrupted {
+        messages.warning("interrupted: NEW was not read, and nothing was compared");
+        return Ok(exit);
     }
-    let [old, new] = <[Side; 2]>::try_from(read).unwrap_or_default();
+    let (new, how) = new.read(args, &mut asked, messages).context("NEW")?;
+    exit = exit.min(how);
+    if old.about.is_report && new.about.is_report && !args.read.snapshot.is_empty() {
+        bail!("both sides are reports, already joined with snapshots: --snapshot is for logs");
+    }
     let words = asked.words(&old, &new)?;
     let diff = diff::compare(old, new, &words);
     if diff.found() {

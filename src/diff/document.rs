@@ -19,13 +19,15 @@ const KIND: &str = "ConnectionReport";
 /// whoever formatted them since.
 pub fn is_report(head: &[u8]) -> bool {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let after =
-        |text: &[u8], word: &[u8]| text.trim_ascii_start().strip_prefix(word).map(<[u8]>::to_vec);
     let json = after(head, b"{")
-        .and_then(|text| after(&text, b"\"apiVersion\""))
-        .and_then(|text| after(&text, b":"))
-        .and_then(|text| after(&text, b"\"kico.dev/"));
+        .and_then(|text| after(text, b"\"apiVersion\""))
+        .and_then(|text| after(text, b":"))
+        .and_then(|text| after(text, b"\"kico.dev/"));
     json.or_else(|| after(head, b"apiVersion: kico.dev/")).is_some()
+}
+
+fn after<'a>(text: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
+    text.trim_ascii_start().strip_prefix(word)
 }
 
 /// Reads a report. `path` is what the user typed.
