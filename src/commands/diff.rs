@@ -217,6 +217,9 @@ impl Asked {
 
     /// What the filters are for both sides.
     fn words(self, old: &Side, new: &Side) -> Result<Words> {
+        if let Some(value) = self.filters.workloads.iter().find(|value| !value.contains('/')) {
+            bail!("--workload {value}: give KIND/NAME, for example deployment/web");
+        }
         for (filter, error) in self.unknown {
             let Some(error) = error else { continue };
             if !filter.pods.is_empty() && self.reports {
