@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     max_term_width = 100,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Exit status: 0 done; 2 usage, nothing usable was read, or an output failed; 3 done, but partial; 130 interrupted."
+    after_help = "Exit status: 0 done; 1 diff found something; 2 usage, nothing usable was read, or an output failed; 3 done, but partial; 130 interrupted."
 )]
 pub struct Cli {
     /// What to do.
@@ -31,6 +31,8 @@ pub enum Command {
     Analyze(Box<Analyze>),
     /// Boil logs down to a small CSV that can be merged, and that `analyze` reads like a log
     Tally(Box<Tally>),
+    /// Say which connections appeared, vanished, or changed their rate tenfold, from OLD to NEW
+    Diff(Box<Diff>),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -59,7 +61,11 @@ Examples:
 #[derive(Debug, Args)]
 #[command(before_long_help = ANALYZE_EXAMPLES)]
 pub struct Analyze {
-    /// What is read, and how.
+    /// What is read.
+    #[command(flatten)]
+    pub inputs: Inputs,
+
+    /// How it is read.
     #[command(flatten)]
     pub read: Read,
 
@@ -128,7 +134,11 @@ Examples:
 #[derive(Debug, Args)]
 #[command(before_long_help = TALLY_EXAMPLES)]
 pub struct Tally {
-    /// What is read, and how.
+    /// What is read.
+    #[command(flatten)]
+    pub inputs: Inputs,
+
+    /// How it is read.
     #[command(flatten)]
     pub read: Read,
 
@@ -141,14 +151,70 @@ pub struct Tally {
     pub shard: Option<(NonZeroU32, NonZeroU32)>,
 }
 
-/// What is read, and how: the same for every command.
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  # what is new since the last release, with a snapshot of each side's own time
+  kico diff before/ after/
+
+  # last week's report against today's logs
+  kico analyze logs/*.txt -S pods.json -o json=last-week.json
+  kico diff last-week.json logs/ --new-snapshot pods.json
+";
+
+/// Say which connections appeared, vanished, or changed their rate tenfold, from OLD to NEW.
 #[derive(Debug, Args)]
-pub struct Read {
+#[command(before_long_help = DIFF_EXAMPLES)]
+pub struct Diff {
+    /// The side before: a log, a directory, a tally, or a report that `analyze -o json` wrote
+    #[arg(value_name = "OLD")]
+    pub old: PathBuf,
+
+    /// The side after, as OLD
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+
+    /// A snapshot of OLD alone; repeatable (--snapshot is of both sides)
+    #[arg(long, value_name = "FILE|DIR")]
+    pub old_snapshot: Vec<PathBuf>,
+
+    /// A snapshot of NEW alone; repeatable
+    #[arg(long, value_name = "FILE|DIR")]
+    pub new_snapshot: Vec<PathBuf>,
+
+    /// How the sides are read.
+    #[command(flatten)]
+    pub read: Read,
+
+    /// Which connections are shown.
+    #[command(flatten)]
+    pub filter: Filter,
+
+    /// Leave the clients of this namespace out; repeatable
+    #[arg(long, value_name = "NS", help_heading = "Filters")]
+    pub exclude_namespace: Vec<String>,
+
+    /// What to write, and where; repeatable. FORMAT: table, json, yaml, markdown. At most one without PATH goes to
+    /// standard output
+    #[arg(short, long, value_name = "FORMAT[=PATH]", help_heading = "Reports")]
+    pub output: Vec<String>,
+}
+
+/// What is read.
+#[derive(Debug, Args)]
+pub struct Inputs {
     /// Log files (plain, gzip, zstd), directories of them, `-` for standard input, or tallies. What a file is, its
     /// first bytes say
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
 
+    /// Write every line that looked like a query and could not be read: CSV with path, line, offset, reason, text
+    #[arg(long, value_name = "FILE", help_heading = "Reading")]
+    pub rejects: Option<PathBuf>,
+}
+
+/// How it is read: the same for every command.
+#[derive(Clone, Debug, Args)]
+pub struct Read {
     /// What `kubectl get … -A -o json` (or yaml) printed: a file, or a directory of such; repeatable, also for
     /// snapshots of different times
     #[arg(short = 'S', long, value_name = "FILE|DIR")]
@@ -173,10 +239,6 @@ pub struct Read {
     /// The format string of the Corefile's `log` directive, if it has one of its own
     #[arg(long, value_name = "FORMAT", help_heading = "Reading")]
     pub log_format: Option<String>,
-
-    /// Write every line that looked like a query and could not be read: CSV with path, line, offset, reason, text
-    #[arg(long, value_name = "FILE", help_heading = "Reading")]
-    pub rejects: Option<PathBuf>,
 
     /// How many (client, name) pairs that the cluster does not bound (failed, external) are kept
     #[arg(long, value_name = "N", default_value_t = 262_144, help_heading = "Reading")]

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //!  logs ──> log (input → lines → query → tally) ──┐
-//!                                                 ├──> connections ──> report/{table,csv,json,…}
-//!  pods.json ──> cluster (snapshot, addresses,    │                └─> policy/{build, yaml}
-//!                workload, names) ────────────────┘
+//!                                                 ├──> connections ──> report/{table,csv,json,…} <─┐
+//!  pods.json ──> cluster (snapshot, addresses,    │                ├─> policy/{build, yaml}        │
+//!                workload, names) ────────────────┘                └─> diff (OLD × NEW) ───────────┘
 //!  cli → commands/* calls the stages, and is the only one to print
 //! ```
 //!
@@ -43,6 +43,7 @@ pub mod cluster;
 pub mod commands;
 pub mod connections;
 pub mod coverage;
+pub mod diff;
 pub mod files;
 pub mod log;
 pub mod name;

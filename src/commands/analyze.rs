@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use super::gather::{check_something_read, gather};
 use super::messages::Messages;
-use super::outputs::{self, Format, Output, Place};
+use super::outputs::{self, Format, Output, Place, terminal};
 use super::{Exit, stdout};
 use crate::cli;
 use crate::cluster::Cluster;
@@ -24,13 +24,14 @@ const GET: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,rep
 
 /// Runs it.
 pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
-    let outputs = if args.suggest_netpol { Vec::new() } else { outputs::parse(&args.output)? };
+    let outputs =
+        if args.suggest_netpol { Vec::new() } else { outputs::parse(&args.output, outputs::ALL)? };
     let wants_policies =
         args.suggest_netpol || outputs.iter().any(|o| o.format == Format::NetworkPolicy);
     if wants_policies {
         check_choice(args)?;
     }
-    let gathered = gather(&args.read, messages, |_| true)?;
+    let gathered = gather(&args.inputs, &args.read, messages, |_| true)?;
     let (reading, cluster, mut exit) = (gathered.reading, gathered.cluster, gathered.exit);
     if exit != Exit::Interrupted {
         check_something_read(&reading, gathered.window)?;
@@ -40,7 +41,7 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
             "a policy needs to know the pods: give a snapshot with --snapshot pods.json. It comes from\n  {GET}"
         );
     }
-    let choice = choose(&filters(args), &cluster)?;
+    let choice = choose(&filters(&args.filter, &args.exclude_namespace), &cluster)?;
     let join = |group_by, choice| {
         let options = Options {
             group_by,
@@ -132,8 +133,8 @@ fn check_choice(args: &cli::Analyze) -> Result<()> {
     Ok(())
 }
 
-fn filters(args: &cli::Analyze) -> Filters {
-    let filter = &args.filter;
+/// The filters as typed.
+pub(super) fn filters(filter: &cli::Filter, exclude_namespaces: &[String]) -> Filters {
     Filters {
         namespaces: filter.namespace.clone(),
         pods: filter.pod.clone(),
@@ -141,7 +142,7 @@ fn filters(args: &cli::Analyze) -> Filters {
         workloads: filter.workload.clone(),
         from: filter.from.clone(),
         to: filter.to.clone(),
-        exclude_namespaces: args.exclude_namespace.clone(),
+        exclude_namespaces: exclude_namespaces.to_vec(),
     }
 }
 
@@ -257,12 +258,4 @@ impl Made<'_> {
             self.stream(out)
         })
     }
-}
-
-/// How a table on standard output is drawn.
-fn terminal() -> Style {
-    let stdout = io::stdout();
-    let color = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
-    let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
-    Style { width, color }
 }

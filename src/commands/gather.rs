@@ -30,6 +30,7 @@ pub(super) struct Gathered {
 
 /// Reads the inputs that `keep` keeps, and the snapshot beside them.
 pub(super) fn gather(
+    inputs: &cli::Inputs,
     args: &cli::Read,
     messages: &Messages,
     keep: impl Fn(&Source) -> bool,
@@ -48,7 +49,7 @@ pub(super) fn gather(
             Some(Arc::new(format))
         }
     };
-    let mut found = discover::discover(&args.inputs);
+    let mut found = discover::discover(&inputs.inputs);
     for note in &found.notes {
         messages.note(note);
     }
@@ -64,8 +65,8 @@ pub(super) fn gather(
         window,
         bound: Bound { names: args.max_names },
         format,
-        rejects: args.rejects.clone(),
-        interrupt: Interrupt::install().context("cannot watch for Ctrl-C")?,
+        rejects: inputs.rejects.clone(),
+        interrupt: interrupt()?,
     };
     let progress = if messages.is_quiet() { Progress::hidden() } else { Progress::visible() };
     let (cluster, reading) = read_both(args, &snapshots, found.sources, &options, &progress)?;
@@ -74,6 +75,16 @@ pub(super) fn gather(
     }
     let exit = judge(&reading, &cluster, messages);
     Ok(Gathered { reading, cluster, window, exit })
+}
+
+/// The one handler of the process, however often a command reads.
+fn interrupt() -> Result<Interrupt> {
+    static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
+    if let Some(interrupt) = INTERRUPT.get() {
+        return Ok(interrupt.clone());
+    }
+    let interrupt = Interrupt::install().context("cannot watch for Ctrl-C")?;
+    Ok(INTERRUPT.get_or_init(|| interrupt).clone())
 }
 
 /// The snapshot is read while the logs are. If it cannot be, the logs are not read to their end.

@@ -22,6 +22,7 @@ impl Messages {
         let (quiet, verbose, color) = match command {
             Command::Analyze(args) => (args.read.quiet, args.read.verbose, args.read.color),
             Command::Tally(args) => (args.read.quiet, args.read.verbose, args.read.color),
+            Command::Diff(args) => (args.read.quiet, args.read.verbose, args.read.color),
             Command::Completions { .. } | Command::Man => (false, false, Color::Auto),
         };
         let choice = match color {

@@ -1,6 +1,7 @@
 //! One file a subcommand: arguments in, stages called, exit status out. The only part of kico that prints.
 
 mod analyze;
+mod diff;
 mod gather;
 mod messages;
 mod outputs;
@@ -26,6 +27,8 @@ enum Exit {
     Interrupted,
     /// 2: usage, nothing usable was read, or an output failed.
     Failed,
+    /// 1: `verify` or `diff` found something.
+    Found,
     /// 3: done, but partial.
     Partial,
     /// 0
@@ -37,6 +40,7 @@ impl Exit {
         match self {
             Exit::Interrupted => 130,
             Exit::Failed => 2,
+            Exit::Found => 1,
             Exit::Partial => 3,
             Exit::Done => 0,
         }
@@ -66,6 +70,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Analyze(args) => analyze::run(&args, &messages),
         Command::Tally(args) => tally::run(&args, &messages),
+        Command::Diff(args) => diff::run(&args, &messages),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
     };

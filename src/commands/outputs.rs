@@ -1,8 +1,11 @@
 //! `-o FORMAT[=PATH]`: what to write, and where. Checked before the logs are read: a typo must not cost a long run.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+
+use crate::report::Style;
 
 /// What can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,21 @@ const FORMATS: &[(&str, Format)] = &[
     ("netpol", Format::NetworkPolicy),
 ];
 
+/// Everything: what `analyze` writes.
+pub(super) const ALL: &[Format] = &[
+    Format::Table,
+    Format::Wide,
+    Format::Csv,
+    Format::Json,
+    Format::Yaml,
+    Format::Markdown,
+    Format::NetworkPolicy,
+];
+
+/// What is written of findings.
+pub(super) const FINDINGS: &[Format] =
+    &[Format::Table, Format::Json, Format::Yaml, Format::Markdown];
+
 /// Where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -43,14 +61,14 @@ pub(super) struct Output {
     pub(super) place: Place,
 }
 
-/// Reads the values of `-o`. Without any: the table on standard output.
-pub(super) fn parse(values: &[String]) -> Result<Vec<Output>> {
+/// Reads the values of `-o`, of which a command offers these formats. Without any: the table on standard output.
+pub(super) fn parse(values: &[String], offered: &[Format]) -> Result<Vec<Output>> {
     if values.is_empty() {
         return Ok(vec![Output { format: Format::Table, place: Place::Stdout }]);
     }
     let mut outputs: Vec<Output> = Vec::new();
     for value in values {
-        let output = parse_one(value)?;
+        let output = parse_one(value, offered)?;
         if let Some(twin) = outputs.iter().find(|other| other.place == output.place) {
             match &twin.place {
                 Place::Stdout => bail!(
@@ -69,16 +87,21 @@ pub(super) fn parse(values: &[String]) -> Result<Vec<Output>> {
     Ok(outputs)
 }
 
-fn parse_one(value: &str) -> Result<Output> {
+fn parse_one(value: &str, offered: &[Format]) -> Result<Output> {
     let (word, path) = match value.split_once('=') {
         None => (value, None),
         Some((_, "")) => bail!("-o {value}: the path behind = is empty"),
         Some((word, "-")) => (word, None),
         Some((word, path)) => (word, Some(path)),
     };
-    let Some((_, format)) = FORMATS.iter().find(|(name, _)| *name == word) else {
-        let known: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
-        bail!("-o {value}: unknown format; kico writes {}", known.join(", "));
+    let known = || FORMATS.iter().filter(|(_, format)| offered.contains(format));
+    let Some((_, format)) = known().find(|(name, _)| *name == word) else {
+        let names: Vec<&str> = known().map(|(name, _)| *name).collect();
+        let (names, elsewhere) = (names.join(", "), FORMATS.iter().any(|(name, _)| *name == word));
+        if elsewhere {
+            bail!("-o {value}: not a format of this command, which writes {names}");
+        }
+        bail!("-o {value}: unknown format; kico writes {names}");
     };
     let place = match path {
         None => Place::Stdout,
@@ -93,6 +116,14 @@ fn parse_one(value: &str) -> Result<Output> {
     Ok(Output { format: *format, place })
 }
 
+/// How a table on standard output is drawn.
+pub(super) fn terminal() -> Style {
+    let stdout = io::stdout();
+    let color = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
+    let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
+    Style { width, color }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,7 +131,7 @@ mod tests {
     #[track_caller]
     fn check(values: &[&str], expected: &str) {
         let values: Vec<String> = values.iter().map(|v| (*v).to_owned()).collect();
-        let got = match parse(&values) {
+        let got = match parse(&values, ALL) {
             Ok(outputs) => outputs
                 .iter()
                 .map(|o| format!("{:?} {:?}", o.format, o.place))
@@ -130,5 +161,18 @@ mod tests {
             &["dot"],
             "error: -o dot: unknown format; kico writes table, wide, csv, json, yaml, markdown, networkpolicy, netpol",
         );
+    }
+
+    #[test]
+    fn a_command_offers_its_own_formats() {
+        let error = |value: &str| match parse(&[value.to_owned()], FINDINGS) {
+            Ok(outputs) => format!("{outputs:?}"),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(
+            error("csv"),
+            "-o csv: not a format of this command, which writes table, json, yaml, markdown"
+        );
+        assert_eq!(error("dot"), "-o dot: unknown format; kico writes table, json, yaml, markdown");
     }
 }

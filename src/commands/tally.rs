@@ -15,7 +15,7 @@ use crate::log::{State, tally_csv};
 /// Runs it.
 pub(super) fn run(args: &cli::Tally, messages: &Messages) -> Result<Exit> {
     let keep = |source: &Source| args.shard.is_none_or(|(i, n)| source.shard(n) == i.get() - 1);
-    let gathered = gather(&args.read, messages, keep)?;
+    let gathered = gather(&args.inputs, &args.read, messages, keep)?;
     let reading = gathered.reading;
     if gathered.exit == Exit::Interrupted {
         messages.warning("interrupted: no tally was written");

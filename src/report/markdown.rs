@@ -79,7 +79,7 @@ fn cells(connection: &Connection, cluster: &Cluster) -> [String; 8] {
 }
 
 /// A table's head; a `-` before a column's name says that it holds numbers.
-fn head(columns: &[&str], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn head(columns: &[&str], out: &mut dyn Write) -> io::Result<()> {
     row(
         &columns.iter().map(|column| column.trim_start_matches('-').to_owned()).collect::<Vec<_>>(),
         out,
@@ -88,6 +88,6 @@ fn head(columns: &[&str], out: &mut dyn Write) -> io::Result<()> {
     row(&columns.iter().map(rule).collect::<Vec<_>>(), out)
 }
 
-fn row(cells: &[String], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn row(cells: &[String], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "| {} |", cells.join(" | "))
 }

@@ -2,6 +2,8 @@
 //! nothing prints text that came from a log or a cluster but through [`crate::text`].
 
 pub mod csv;
+pub mod diff;
+pub mod diff_json;
 mod grid;
 pub mod json;
 pub mod markdown;

@@ -278,7 +278,7 @@ fn split(value: &str) -> (&str, Option<&str>) {
 }
 
 /// kubectl's plural and short names.
-fn full_kind(kind: &str) -> String {
+pub(crate) fn full_kind(kind: &str) -> String {
     let kind = kind.to_ascii_lowercase();
     let full = match kind.as_str() {
         "deploy" | "deployments" => "deployment",

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::bail;
 use find::Finder;
+pub(crate) use find::full_kind;
 
 use super::{Client, Connection, FailedLookup, ServerKind};
 use crate::cluster::Cluster;
@@ -173,6 +174,14 @@ impl Choice {
         (self.namespaces.is_empty() || self.namespaces.iter().any(|n| n == namespace))
             && self.servers.iter().all(fits)
             && self.is_from(&lookup.client)
+    }
+
+    /// The Services and pods that it chooses by name: (namespace, name), asked for or not.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = (ServerKind, &(String, String))> {
+        self.servers.iter().flat_map(|flag| {
+            let services = flag.services.iter().map(|name| (ServerKind::Service, name));
+            services.chain(flag.pods.iter().map(|name| (ServerKind::Pod, name)))
+        })
     }
 
     /// Whether this workload's ingress policy is written. `--from` does not bear on it.

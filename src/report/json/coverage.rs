@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::{Text, ends, texts};
+use super::{Text, ends, round, texts};
 use crate::connections::Report;
 use crate::log::{Input, Reason};
 use crate::text;
@@ -80,7 +80,7 @@ impl<'a> Coverage<'a> {
 
 /// A share, to four decimals; null of nothing.
 fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| (part as f64 / whole as f64 * 1e4).round() / 1e4)
+    (whole > 0).then(|| round(part as f64 / whole as f64))
 }
 
 #[derive(Serialize)]

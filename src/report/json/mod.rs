@@ -53,7 +53,7 @@ pub(super) struct Document<'a> {
 }
 
 /// Untrusted text.
-struct Text<'a>(&'a str);
+pub(super) struct Text<'a>(pub(super) &'a str);
 
 impl Serialize for Text<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -62,7 +62,7 @@ impl Serialize for Text<'_> {
 }
 
 /// Untrusted text, null if there is none.
-fn some(text: &str) -> Option<Text<'_>> {
+pub(super) fn some(text: &str) -> Option<Text<'_>> {
     (!text.is_empty()).then_some(Text(text))
 }
 
@@ -70,8 +70,13 @@ fn texts(list: &[String]) -> Vec<Text<'_>> {
     list.iter().map(|text| Text(text)).collect()
 }
 
-fn ends(seen: Option<(Time, Time)>) -> (Option<String>, Option<String>) {
+pub(super) fn ends(seen: Option<(Time, Time)>) -> (Option<String>, Option<String>) {
     seen.map(|(first, last)| (seconds(first), seconds(last))).unzip()
+}
+
+/// To four decimals.
+pub(super) fn round(number: f64) -> f64 {
+    (number * 1e4).round() / 1e4
 }
 
 #[derive(Serialize)]
@@ -187,7 +192,7 @@ struct Behind<'a> {
 }
 
 #[derive(Serialize)]
-struct PortView<'a> {
+pub(super) struct PortView<'a> {
     port: NumberOrName<'a>,
     name: Option<Text<'a>>,
     protocol: &'static str,
@@ -202,7 +207,7 @@ enum NumberOrName<'a> {
 }
 
 impl<'a> PortView<'a> {
-    fn of(of: &'a Port) -> PortView<'a> {
+    pub(super) fn of(of: &'a Port) -> PortView<'a> {
         let port = match &of.port {
             PodPort::Number(number) => NumberOrName::Number(*number),
             PodPort::Name(name) => NumberOrName::Name(Text(name)),

@@ -1,0 +1,239 @@
+//! `kico diff OLD NEW`: which connections appeared, vanished, or changed their rate. Each side is read as `analyze` reads,
+//! or is a report that it wrote.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::analyze::filters;
+use super::gather::{check_something_read, gather};
+use super::messages::Messages;
+use super::outputs::{self, Format, Output, Place, terminal};
+use super::{Exit, stdout};
+use crate::cli;
+use crate::cluster::Cluster;
+use crate::connections::filter::{Filters, choose};
+use crate::connections::{self, Options, Report};
+use crate::coverage::cover;
+use crate::diff::filter::Words;
+use crate::diff::side::server;
+use crate::diff::{self, Diff, Server, Side};
+use crate::files::write_beside;
+use crate::report::{self, Style};
+
+/// How much of a file says whether it is a report.
+const PEEK: u64 = 4096;
+
+/// Runs it.
+pub(super) fn run(args: &cli::Diff, messages: &Messages) -> Result<Exit> {
+    let outputs = outputs::parse(&args.output, outputs::FINDINGS)?;
+    if args.old.as_os_str() == "-" && args.new.as_os_str() == "-" {
+        bail!("only one side can be standard input");
+    }
+    let mut asked = Asked::new(filters(&args.filter, &args.exclude_namespace));
+    let old = Typed { name: "OLD", path: &args.old, snapshots: &args.old_snapshot };
+    let new = Typed { name: "NEW", path: &args.new, snapshots: &args.new_snapshot };
+    let (old, mut exit) = old.read(args, &mut asked, messages).context("OLD")?;
+    if exit == Exit::Interrupted {
+        messages.warning("interrupted: NEW was not read, and nothing was compared");
+        return Ok(exit);
+    }
+    let (new, how) = new.read(args, &mut asked, messages).context("NEW")?;
+    exit = exit.min(how);
+    if old.about.is_report && new.about.is_report && !args.read.snapshot.is_empty() {
+        bail!("both sides are reports, already joined with snapshots: --snapshot is for logs");
+    }
+    let words = asked.words(&old, &new)?;
+    let diff = diff::compare(old, new, &words);
+    if diff.found() {
+        exit = exit.min(Exit::Found);
+    }
+    for output in &outputs {
+        match write(&diff, output) {
+            Err(error) if !super::is_broken_pipe(&error) => {
+                messages.error(&error);
+                exit = exit.min(Exit::Failed);
+            }
+            _ => {}
+        }
+    }
+    if !args.output.is_empty() {
+        report::diff::summary(&diff).lines().for_each(|line| messages.note(line));
+    }
+    Ok(exit)
+}
+
+fn write(diff: &Diff, output: &Output) -> Result<()> {
+    match &output.place {
+        Place::Stdout => stdout(|out| format(diff, output.format, terminal(), out)),
+        Place::File(path) => {
+            write_beside(path, |out| format(diff, output.format, Style::default(), out))
+        }
+        Place::Directory(path) => bail!("{}: is a directory", path.display()),
+    }
+}
+
+fn format(diff: &Diff, format: Format, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Json => report::diff_json::write(diff, out),
+        Format::Yaml => report::diff_json::write_yaml(diff, out),
+        Format::Markdown => report::diff::markdown(diff, out),
+        // `FINDINGS` offers nothing else.
+        Format::Table | Format::Wide | Format::Csv | Format::NetworkPolicy => {
+            report::diff::table(diff, style, out)
+        }
+    }
+}
+
+/// One side, as it was typed.
+struct Typed<'a> {
+    name: &'static str,
+    path: &'a Path,
+    snapshots: &'a [PathBuf],
+}
+
+impl Typed<'_> {
+    fn read(
+        &self,
+        args: &cli::Diff,
+        asked: &mut Asked,
+        messages: &Messages,
+    ) -> Result<(Side, Exit)> {
+        if self.is_report() {
+            return self.report(args, asked);
+        }
+        let inputs = cli::Inputs { inputs: vec![self.path.to_owned()], rejects: None };
+        let mut read = args.read.clone();
+        read.snapshot.extend_from_slice(self.snapshots);
+        let gathered = gather(&inputs, &read, messages, |_| true)?;
+        let (reading, cluster) = (gathered.reading, gathered.cluster);
+        if gathered.exit != Exit::Interrupted {
+            check_something_read(&reading, gathered.window)?;
+        }
+        let mut report = connections::join(&reading.tally, &cluster, Options::default());
+        report.coverage = cover(&reading.inputs, &report.totals, &reading.tally.lost, &cluster);
+        asked.look_up(&report, &cluster);
+        let side = Side::of(&report, &cluster, &self.path.to_string_lossy());
+        Ok((side, gathered.exit))
+    }
+
+    fn report(&self, args: &cli::Diff, asked: &mut Asked) -> Result<(Side, Exit)> {
+        let path = self.path.display();
+        if args.read.since.is_some() || args.read.until.is_some() {
+            bail!(
+                "{path}: a report holds sums, and --since and --until cannot be applied to it: give them to kico analyze"
+            );
+        }
+        if !self.snapshots.is_empty() {
+            let flag = self.name.to_ascii_lowercase();
+            bail!(
+                "{path}: a report is already joined with a snapshot: --{flag}-snapshot is for logs"
+            );
+        }
+        asked.reports = true;
+        let bytes = std::fs::read(self.path).with_context(|| path.to_string())?;
+        let side = diff::read(&bytes, &path.to_string())?;
+        let exit = if side.about.whole { Exit::Done } else { Exit::Partial };
+        Ok((side, exit))
+    }
+
+    /// By the first bytes, as everything. What cannot be opened is for whoever reads logs to complain about; a pipe can
+    /// be read only once, so that a report must be a file.
+    fn is_report(&self) -> bool {
+        if !self.path.is_file() {
+            return false;
+        }
+        let mut head = Vec::new();
+        let read = File::open(self.path).and_then(|file| file.take(PEEK).read_to_end(&mut head));
+        read.is_ok() && diff::is_report(&head)
+    }
+}
+
+/// The filters, and what the sides say of them. A name need only be known to one side: what is new is not in OLD.
+struct Asked {
+    filters: Filters,
+    /// One filter each, and why no side so far has it.
+    unknown: Vec<(Filters, Option<anyhow::Error>)>,
+    of_pods: BTreeSet<Server>,
+    /// A side is a report, which does not say what there was beside what was asked for.
+    reports: bool,
+}
+
+impl Asked {
+    fn new(filters: Filters) -> Asked {
+        let of = |values: &[String], make: fn(Vec<String>) -> Filters| -> Vec<Filters> {
+            values.iter().map(|value| make(vec![value.clone()])).collect()
+        };
+        let mut single =
+            of(&filters.namespaces, |v| Filters { namespaces: v, ..Filters::default() });
+        single.extend(of(&filters.pods, |v| Filters { pods: v, ..Filters::default() }));
+        single.extend(of(&filters.services, |v| Filters { services: v, ..Filters::default() }));
+        single.extend(of(&filters.workloads, |v| Filters { workloads: v, ..Filters::default() }));
+        single.extend(of(&filters.from, |v| Filters { from: v, ..Filters::default() }));
+        single.extend(of(&filters.to, |v| Filters { to: v, ..Filters::default() }));
+        single.extend(of(&filters.exclude_namespaces, |v| Filters {
+            exclude_namespaces: v,
+            ..Filters::default()
+        }));
+        let unknown = single.into_iter().map(|filter| (filter, Some(anyhow!("")))).collect();
+        Asked { filters, unknown, of_pods: BTreeSet::new(), reports: false }
+    }
+
+    /// Looks each filter up in one side's cluster.
+    fn look_up(&mut self, report: &Report, cluster: &Cluster) {
+        // Those of `-n` that this side has: a pod need only be unique there.
+        let is_known = |namespace: &&String| {
+            let namespaces = vec![(*namespace).clone()];
+            choose(&Filters { namespaces, ..Filters::default() }, cluster).is_ok()
+        };
+        let namespaces: Vec<String> =
+            self.filters.namespaces.iter().filter(is_known).cloned().collect();
+        for (filter, error) in &mut self.unknown {
+            let is_pod = !filter.pods.is_empty();
+            let mut filter = filter.clone();
+            if is_pod {
+                filter.namespaces.clone_from(&namespaces);
+            }
+            match choose(&filter, cluster) {
+                Ok(choice) => {
+                    *error = None;
+                    if is_pod {
+                        let chosen = report.connections.iter().filter(|c| choice.connection(c));
+                        self.of_pods.extend(chosen.map(|c| server(&c.server)));
+                        // Also what only the other side saw somebody ask for.
+                        self.of_pods.extend(choice.servers().map(|(kind, (namespace, name))| {
+                            Server { kind, namespace: namespace.clone(), name: name.clone() }
+                        }));
+                    }
+                }
+                Err(why) if error.is_some() => *error = Some(why),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// What the filters are for both sides.
+    fn words(self, old: &Side, new: &Side) -> Result<Words> {
+        if let Some(value) = self.filters.workloads.iter().find(|value| !value.contains('/')) {
+            bail!("--workload {value}: give KIND/NAME, for example deployment/web");
+        }
+        for (filter, error) in self.unknown {
+            let Some(error) = error else { continue };
+            if !filter.pods.is_empty() && self.reports {
+                bail!(
+                    "{filter}: a report does not say which pods are behind a server: give --service or --workload"
+                );
+            }
+            if !self.reports {
+                return Err(error);
+            }
+        }
+        if !self.filters.from.is_empty() && diff::compares_servers(&old.about, &new.about) {
+            bail!("--from needs a snapshot on both sides: without one clients are addresses");
+        }
+        Ok(Words { filters: self.filters, of_pods: self.of_pods })
+    }
+}

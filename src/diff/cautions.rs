@@ -1,0 +1,106 @@
+//! What could not be compared, and why an absence may prove nothing: in words, safe to print.
+
+use super::{Diff, Rate};
+use crate::coverage::plural;
+use crate::time::seconds;
+
+/// A side that covers less than this part of the other is much shorter.
+const SHORTER: u64 = 2;
+
+/// All of them, what weighs most first.
+pub(super) fn of(diff: &Diff) -> Vec<String> {
+    let mut out = Vec::new();
+    let (old, new) = (&diff.old, &diff.new);
+    if !old.whole {
+        out.push(
+            "OLD was not read whole: what appeared may have been there, in what is missing".into(),
+        );
+    }
+    if !new.whole {
+        out.push("NEW was not read whole: what vanished may be there, in what is missing".into());
+    }
+    windows(diff, &mut out);
+    if diff.by_server {
+        let side = match (old.snapshot, new.snapshot) {
+            (false, false) => "Neither side has",
+            (false, true) => "OLD does not have",
+            _ => "NEW does not have",
+        };
+        out.push(format!(
+            "{side} a snapshot: clients cannot be told apart, and servers alone are compared"
+        ));
+    } else if old.unresolved + new.unresolved > 0 {
+        out.push(format!(
+            "Clients that are no workload of the snapshot are compared as one row a server: {} of OLD, {} of NEW",
+            old.unresolved, new.unresolved
+        ));
+    }
+    let doubtful = diff.appeared.iter().chain(&diff.vanished).filter(|row| row.doubtful).count();
+    if doubtful > 0 {
+        out.push(format!(
+            "{} with a ?: the other side has that server too, and one of the two clients is no known workload: it may \
+             be the same",
+            plural(doubtful as u64, "row", "rows"),
+        ));
+    }
+    for (side, about) in [("OLD", old), ("NEW", new)] {
+        if about.is_report {
+            out.push(format!(
+                "{side} is a report: with which filters, thresholds and window it was made is not written in it"
+            ));
+        }
+    }
+    out
+}
+
+fn windows(diff: &Diff, out: &mut Vec<String>) {
+    let (old, new) = (&diff.old, &diff.new);
+    if let Rate::Share(_) = diff.rate {
+        let sides = match (old.window(), new.window()) {
+            (None, None) => "Neither side has times",
+            (None, _) => "OLD has no times",
+            _ => "NEW has no times",
+        };
+        out.push(format!(
+            "{sides} to go by: rates are shares of all lookups, and how long the sides are is not known"
+        ));
+        return;
+    }
+    if let (Some(a), Some(b)) = (old.window(), new.window()) {
+        if b < a / SHORTER {
+            out.push(format!(
+                "NEW covers {}, OLD {}: what vanished may not have been seen yet",
+                span(b),
+                span(a)
+            ));
+        }
+        if a < b / SHORTER {
+            out.push(format!(
+                "OLD covers {}, NEW {}: what appeared may only have been missed before",
+                span(a),
+                span(b)
+            ));
+        }
+    }
+    if let (Some(a), Some(b)) = (old.seen, new.seen)
+        && b.1 < a.0
+    {
+        out.push(format!(
+            "NEW ends at {}, before OLD begins at {}: are the two the wrong way round?",
+            seconds(b.1),
+            seconds(a.0)
+        ));
+    }
+}
+
+/// A time span for people, in its largest unit that is at least two.
+fn span(of: u64) -> String {
+    for (unit, one, many) in
+        [(86_400, "day", "days"), (3600, "hour", "hours"), (60, "minute", "minutes")]
+    {
+        if of >= 2 * unit {
+            return plural(of / unit, one, many);
+        }
+    }
+    plural(of, "second", "seconds")
+}

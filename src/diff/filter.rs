@@ -1,0 +1,75 @@
+//! Filters for rows that two sides have in common: by the words of the row alone, so that they mean the same on both,
+//! and on a report, whose cluster is not there to ask.
+
+use std::collections::BTreeSet;
+
+use super::{Client, Row, Server, Sighting};
+use crate::connections::ServerKind;
+use crate::connections::filter::{Filters, full_kind};
+
+/// What was asked for on the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Words {
+    /// As typed; `exclude_namespaces` works on clients here, because a report's evidence is gone.
+    pub filters: Filters,
+    /// The servers that `--pod` is behind, on whichever side knows the pod.
+    pub of_pods: BTreeSet<Server>,
+}
+
+impl Words {
+    /// Whether a row is shown. Values of one flag are alternatives, different flags must all hold.
+    pub(super) fn choose(&self, row: &Row) -> bool {
+        let (filters, server) = (&self.filters, &row.server);
+        let any = |values: &[String], fits: &dyn Fn(&str) -> bool| {
+            values.is_empty() || values.iter().any(|value| fits(value))
+        };
+        any(&filters.namespaces, &|namespace| server.namespace == namespace)
+            && any(&filters.services, &|name| {
+                server.kind == ServerKind::Service && server.name == name
+            })
+            && any(&filters.workloads, &|value| is_behind(row, value))
+            && any(&filters.to, &|value| is_to(row, value))
+            && any(&filters.from, &|value| is_from(row, value))
+            && (filters.pods.is_empty() || self.of_pods.contains(server))
+            && !is_excluded(row, &filters.exclude_namespaces)
+    }
+}
+
+fn sightings(row: &Row) -> impl Iterator<Item = &Sighting> {
+    row.old.iter().chain(&row.new)
+}
+
+fn is_behind(row: &Row, value: &str) -> bool {
+    let Some((kind, name)) = value.split_once('/') else { return false };
+    let kind = full_kind(kind);
+    let mut behind = sightings(row).flat_map(|sighting| &sighting.behind);
+    behind.any(|(k, n)| k.eq_ignore_ascii_case(&kind) && n == name)
+}
+
+fn is_to(row: &Row, value: &str) -> bool {
+    let (namespace, name) = split(value);
+    let is_name = |name: &str| {
+        row.server.name == name
+            || sightings(row).flat_map(|sighting| &sighting.behind).any(|(_, n)| n == name)
+    };
+    row.server.namespace == namespace && name.is_none_or(is_name)
+}
+
+fn is_from(row: &Row, value: &str) -> bool {
+    let Client::Workload { namespace: of, name: own, .. } = &row.client else { return false };
+    let (namespace, name) = split(value);
+    let is_name = |name: &str| own == name || sightings(row).any(|s| s.pods.contains(name));
+    of == namespace && name.is_none_or(is_name)
+}
+
+/// In logs these clients are no evidence at all; this is for reports.
+fn is_excluded(row: &Row, namespaces: &[String]) -> bool {
+    matches!(&row.client, Client::Workload { namespace, .. } if namespaces.contains(namespace))
+}
+
+fn split(value: &str) -> (&str, Option<&str>) {
+    match value.split_once('/') {
+        Some((namespace, name)) => (namespace, Some(name)),
+        None => (value, None),
+    }
+}
