@@ -379,4 +379,41 @@ fn the_evaluator_reads_policies_as_the_documentation_does() {
         );
         check(operator, &[&from(&peer)], web, expected);
     }
+
+    // The other direction: the same words, read from the client's side.
+    let out =
+        |rule: &str| format!("{{podSelector: {{}}, policyTypes: [Egress], egress: [{rule}]}}");
+    let reaches =
+        |sentence: &str, specs: &[&str], (port, protocol): (u16, &str), expected: &str| {
+            let policies: Vec<Value> = specs
+                .iter()
+                .map(|spec| {
+                    let text = format!("{{metadata: {{namespace: default}}, spec: {spec}}}");
+                    serde_yaml::from_str(&text).expect("YAML")
+                })
+                .collect();
+            let reached = clients.iter().filter(|(_, server)| {
+                let attempt = Attempt { client: &db, server, port, protocol };
+                egress(&policies, &namespaces, attempt) != Verdict::Denied
+            });
+            let reached: Vec<_> = reached.map(|(name, _)| *name).collect();
+            assert_eq!(reached.join(" "), expected, "{sentence}");
+        };
+    reaches("a pod that no policy selects reaches all", &[], web, everybody);
+    let shut = "{podSelector: {}, policyTypes: [Egress]}";
+    reaches("one that is selected for egress reaches nothing", &[shut], web, "");
+    reaches("ingress alone isolates no egress", &["{podSelector: {}}"], web, everybody);
+    let unsaid = "{podSelector: {}, egress: [{ports: [{port: 1}]}]}";
+    reaches("egress rules without policyTypes are of type Egress too", &[unsaid], web, "");
+    let other = "{podSelector: {matchLabels: {role: db2}}, policyTypes: [Egress]}";
+    reaches("others are not selected", &[other], web, everybody);
+    reaches("an empty rule allows everything", &[&out("{}")], web, everybody);
+    let own = "{to: [{podSelector: {matchLabels: {role: other}}}]}";
+    reaches("podSelector: the policy's own namespace", &[&out(own)], web, "other");
+    let both = "{to: [{namespaceSelector: {matchLabels: {user: alice}}, podSelector: {matchLabels: {role: client}}}]}";
+    reaches("both in one item: both must match", &[&out(both)], web, "alice");
+    let block = "{to: [{ipBlock: {cidr: 172.17.0.0/16, except: [172.17.1.0/24]}}]}";
+    reaches("ipBlock, less its exceptions", &[&out(block)], web, "frontend");
+    reaches("a named port is the server's", &[&out("{ports: [{port: web}]}")], web, everybody);
+    reaches("and no other", &[&out("{ports: [{port: web}]}")], (80, "TCP"), "");
 }

@@ -123,6 +123,28 @@ fn filters_choose_rows_and_subjects() {
 }
 
 #[test]
+fn namespace_and_from_choose_the_subjects_of_egress_policies() {
+    let mut snapshot = small();
+    snapshot.given = true;
+    let made = cluster(snapshot);
+    let check = |filters: Filters, expected: &[&str]| {
+        let choice = choose(&filters, &made).unwrap();
+        let clients = made.workloads.iter().filter(|(id, _)| choice.client(*id));
+        let names: Vec<&str> = clients.map(|(_, workload)| workload.name.as_str()).collect();
+        assert_eq!(names, expected, "{filters:?}");
+    };
+    let one = |text: &str| vec![text.to_owned()];
+    let all = ["store", "report", "db", "web"];
+    check(Filters::default(), &all);
+    check(Filters { to: one("data"), ..Filters::default() }, &all);
+    check(Filters { namespaces: one("data"), ..Filters::default() }, &["store"]);
+    check(Filters { from: one("jobs"), ..Filters::default() }, &["report"]);
+    // By the name of one of its pods.
+    check(Filters { from: one("shop/web-6c-a"), ..Filters::default() }, &["web"]);
+    check(Filters { from: one("shop/web"), namespaces: one("data"), ..Filters::default() }, &[]);
+}
+
+#[test]
 fn what_a_filter_does_not_find_is_an_error_with_its_neighbours() {
     let mut snapshot = small();
     snapshot.pods.push(owned(pod("jobs", "db-7d-x", "10.1.0.70"), "Deployment", "db", ""));

@@ -182,6 +182,16 @@ fn w09_egress_without_known_ports_there_is_no_peer() {
 }
 
 #[test]
+fn w10_w11_egress_ports_are_the_peers_own_and_a_name_only_where_its_pods_disagree() {
+    let (mut world, user, ..) = shop();
+    let api = world.deployment("shop/api", "app=api");
+    let port = Port { port: PodPort::Name("http".into()), ..named("web", 0, Protocol::Tcp) };
+    let service = world.service("shop/api", &[api], &[port]);
+    world.asked(user, service);
+    assert_eq!(rules(&world.one().0)[2], "shop:app=api http/TCP");
+}
+
+#[test]
 fn w13_egress_policy_types_say_egress_and_nothing_else() {
     let (policy, _) = shop().0.one();
     assert_eq!(policy["spec"]["policyTypes"], Value::from(vec!["Egress"]));
