@@ -19,7 +19,7 @@ use crate::policy::{self, Policies};
 use crate::report::{self, Style};
 
 /// How to get a snapshot that everything can be said from.
-const GET: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,deployments,statefulsets,\
+pub(super) const GET: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,deployments,statefulsets,\
                    daemonsets,jobs,cronjobs,networkpolicies,ingresses,configmaps -A -o json > pods.json";
 
 /// Runs it.
@@ -43,7 +43,7 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
             "a policy needs to know the pods: give a snapshot with --snapshot pods.json. It comes from\n  {GET}"
         );
     }
-    let choice = choose(&filters(args), &cluster)?;
+    let choice = choose(&filters(&args.filter, &args.exclude_namespace), &cluster)?;
     let join = |group_by, choice| {
         let options = Options {
             group_by,
@@ -104,8 +104,8 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     Ok(exit)
 }
 
-fn filters(args: &cli::Analyze) -> Filters {
-    let filter = &args.filter;
+/// The filters as typed.
+pub(super) fn filters(filter: &cli::Filter, exclude_namespaces: &[String]) -> Filters {
     Filters {
         namespaces: filter.namespace.clone(),
         pods: filter.pod.clone(),
@@ -113,7 +113,7 @@ fn filters(args: &cli::Analyze) -> Filters {
         workloads: filter.workload.clone(),
         from: filter.from.clone(),
         to: filter.to.clone(),
-        exclude_namespaces: args.exclude_namespace.clone(),
+        exclude_namespaces: exclude_namespaces.to_vec(),
     }
 }
 
@@ -232,7 +232,7 @@ impl Made<'_> {
 }
 
 /// How a table on standard output is drawn.
-fn terminal() -> Style {
+pub(super) fn terminal() -> Style {
     let stdout = io::stdout();
     let color = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
     let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));

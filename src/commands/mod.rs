@@ -6,6 +6,7 @@ mod messages;
 mod outputs;
 mod shell;
 mod tally;
+mod verify;
 mod window;
 
 use std::ffi::OsString;
@@ -26,6 +27,8 @@ enum Exit {
     Interrupted,
     /// 2: usage, nothing usable was read, or an output failed.
     Failed,
+    /// 1: `verify` found something.
+    Found,
     /// 3: done, but partial.
     Partial,
     /// 0
@@ -37,6 +40,7 @@ impl Exit {
         match self {
             Exit::Interrupted => 130,
             Exit::Failed => 2,
+            Exit::Found => 1,
             Exit::Partial => 3,
             Exit::Done => 0,
         }
@@ -65,6 +69,7 @@ pub fn main() -> ExitCode {
     let messages = Messages::new(&cli.command);
     let done = match cli.command {
         Command::Analyze(args) => analyze::run(&args, &messages),
+        Command::Verify(args) => verify::run(&args, &messages),
         Command::Tally(args) => tally::run(&args, &messages),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),

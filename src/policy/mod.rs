@@ -27,12 +27,14 @@ mod build;
 mod closure;
 mod comment;
 mod draft;
+pub mod evaluate;
 mod evidence;
 mod labels;
 mod object;
 mod selectors;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 pub mod write;
 pub mod yaml;
 
