@@ -134,7 +134,7 @@ fn server(row: &Row) -> String {
 /// What stands beneath a row: untrusted text.
 fn reasons(row: &Row, view: &View<'_>) -> Vec<String> {
     let mut lines: Vec<String> = row.unknown.iter().cloned().collect();
-    lines.extend(row.denials.iter().map(|denial| why(denial, view)));
+    lines.extend(row.denials.iter().flat_map(|denial| [denial.why.clone(), by(denial, view)]));
     if row.verdict == Verdict::Partly {
         let names = |all: &[String]| list(all.iter().cloned(), NAMES, ", ");
         lines.extend(row.cut.iter().map(|cut| {
@@ -151,17 +151,15 @@ fn reasons(row: &Row, view: &View<'_>) -> Vec<String> {
     lines
 }
 
-fn why(denial: &Denial, view: &View<'_>) -> String {
+/// Whose rules these are: `ingress isolated by shop/db; nearest: rule 0`.
+fn by(denial: &Denial, view: &View<'_>) -> String {
     let by = list(denial.isolated_by.iter().map(|p| policy(*p, view)), NAMES, ", ");
     let direction = denial.direction.word();
-    match denial.nearest {
-        Some(id) => {
-            let own = denial.isolated_by.as_slice() == [id.policy];
-            let nearest = if own { format!("rule {}", id.rule) } else { rule(id, view) };
-            format!("{direction}, isolated by {by}; nearest {nearest}: {}", denial.why)
-        }
-        None => format!("{direction}, isolated by {by}: {}", denial.why),
-    }
+    let nearest = denial.nearest.map(|id| match denial.isolated_by.as_slice() == [id.policy] {
+        true => format!("; nearest: rule {}", id.rule),
+        false => format!("; nearest: {}", rule(id, view)),
+    });
+    format!("({direction} isolated by {by}{})", nearest.unwrap_or_default())
 }
 
 fn policy(index: usize, view: &View<'_>) -> String {

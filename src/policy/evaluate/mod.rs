@@ -200,11 +200,20 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// The pods that each of a rule's peers may match, ascending: `None` if it names no peers, which means everybody.
-    pub fn peers_of(&self, id: RuleId) -> Option<Vec<Vec<usize>>> {
+    /// The pods that each of a rule's peers matches, ascending, surely or also maybe: `None` if it names no peers, which
+    /// means everybody.
+    pub fn peers_of(&self, id: RuleId, least: Match) -> Option<Vec<Vec<usize>>> {
+        let pods = |peer: &usize| {
+            let peer = self.peers.get(*peer)?;
+            Some(if least == Match::Yes { &peer.sure } else { &peer.may }.iter().collect())
+        };
         let peers = self.rule(id)?.peers.as_ref()?;
-        let pods = |peer: &usize| self.peers.get(*peer).map(|peer| peer.may.iter().collect());
         Some(peers.iter().map(|peer| pods(peer).unwrap_or_default()).collect())
+    }
+
+    /// Whether a rule is for everybody.
+    pub fn is_for_all(&self, id: RuleId) -> bool {
+        self.rule(id).is_some_and(|rule| rule.peers.is_none())
     }
 
     /// Whether a rule has peers by address.

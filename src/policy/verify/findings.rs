@@ -12,7 +12,7 @@ use crate::cluster::model::NetworkPolicy;
 use crate::cluster::selector::matches;
 use crate::cluster::workloads::WorkloadId;
 use crate::coverage::plural;
-use crate::policy::evaluate::{Direction, RuleId, refused, selector_text};
+use crate::policy::evaluate::{Direction, Match, RuleId, refused, selector_text};
 
 /// Whether some workload that has no pod now would make such pods.
 fn makes(peer: &NetworkPolicyPeer, cluster: &Cluster) -> bool {
@@ -122,14 +122,20 @@ fn of_rule(
             ),
         );
     }
-    let pods_of = judge.evaluator.peers_of(rule);
+    let pods_of = judge.evaluator.peers_of(rule, Match::Maybe);
+    let mut lost = 0;
     for (peer, pods) in peers.iter().zip(pods_of.iter().flatten()) {
         if peer.ip_block.is_none() && pods.is_empty() && !makes(peer, cluster) {
             add(Kind::PeerSelectsNoPod, format!("{} selects no pod", peer_text(peer)));
+            lost += 1;
         }
     }
     let Some(seen) = judge.used.get(&rule) else {
-        return add(Kind::MatchedNothing, "matched nothing that was seen".to_owned());
+        // Where no peer selects anything, that says it all.
+        if peers.is_empty() || lost < peers.len() {
+            add(Kind::MatchedNothing, "matched nothing that was seen".to_owned());
+        }
+        return;
     };
     let selected: Option<BTreeSet<usize>> = pods_of
         .map(|peers| peers.into_iter().flatten().filter(|pod| cluster.is_present(*pod)).collect());

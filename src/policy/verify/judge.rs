@@ -131,7 +131,7 @@ impl<'a> Judge<'a> {
             let egress =
                 |id: &RuleId| id.direction == Direction::Egress && policies.contains(&id.policy);
             for id in self.evaluator.rules().filter(egress).collect::<Vec<_>>() {
-                let everywhere = self.evaluator.peers_of(id).is_none();
+                let everywhere = self.evaluator.is_for_all(id);
                 if everywhere && !self.evaluator.has_ports(id) {
                     passes = Match::Yes;
                     rules.insert(id);
@@ -234,14 +234,17 @@ fn pair(client: &Group, server: &Group) -> Option<(End, End)> {
 
 fn cuts(denied: &[&Try<'_>]) -> Vec<Cut> {
     let names = |group: &Group| group.members.iter().map(|m| m.name.clone()).collect::<Vec<_>>();
-    let mut all: BTreeMap<((Protocol, u16), Vec<String>), BTreeSet<String>> = BTreeMap::new();
+    // Protocol, port, clients.
+    type Key = (Protocol, u16, Vec<String>);
+    let mut all: BTreeMap<Key, BTreeSet<String>> = BTreeMap::new();
     for one in denied {
-        let key = ((one.at.protocol, one.at.port), names(one.client));
+        let key = (one.at.protocol, one.at.port, names(one.client));
         all.entry(key).or_default().extend(names(one.server));
     }
-    let cut = |(((protocol, port), clients), servers): (((Protocol, u16), _), BTreeSet<String>)| {
-        let port = format!("{port}/{}", protocol.text());
-        Cut { port, clients, servers: servers.into_iter().collect() }
+    let cut = |((protocol, port, clients), servers): (Key, BTreeSet<String>)| Cut {
+        port: format!("{port}/{}", protocol.text()),
+        clients,
+        servers: servers.into_iter().collect(),
     };
     all.into_iter().map(cut).collect()
 }

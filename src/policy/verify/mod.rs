@@ -11,8 +11,6 @@ mod judge;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
 use crate::cluster::Cluster;
 use crate::cluster::model::NetworkPolicy;
 use crate::connections::{Connection, Report};
@@ -176,12 +174,5 @@ impl Verdicts {
     pub fn counts(&self) -> [u64; 4] {
         Verdict::ALL
             .map(|verdict| self.rows.iter().filter(|row| row.verdict == verdict).count() as u64)
-    }
-
-    /// The policies that some row is denied by, or some finding is about.
-    pub fn blamed(&self) -> BTreeSet<usize> {
-        let denials = self.rows.iter().flat_map(|row| &row.denials);
-        let by = denials.flat_map(|denial| denial.isolated_by.iter().copied());
-        by.chain(self.findings.iter().map(|finding| finding.policy)).collect()
     }
 }
