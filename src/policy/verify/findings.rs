@@ -137,7 +137,9 @@ fn of_rule(
         }
         return;
     };
-    let selected: Option<BTreeSet<usize>> = pods_of
+    let selected: Option<BTreeSet<usize>> = judge
+        .evaluator
+        .peers_of(rule, Match::Yes)
         .map(|peers| peers.into_iter().flatten().filter(|pod| cluster.is_present(*pod)).collect());
     let everybody = || (0..cluster.snapshot.pods.len()).filter(|pod| cluster.is_present(*pod));
     let selected = selected.unwrap_or_else(|| everybody().collect());

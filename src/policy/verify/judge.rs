@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use hashbrown::HashMap;
+
 use super::ends::{Named, Servers, clients, servers};
 use super::{Cut, Denial, Row, Verdict};
 use crate::cluster::Cluster;
 use crate::cluster::model::Protocol;
 use crate::connections::Connection;
-use crate::policy::evaluate::{At, Direction, End, Evaluator, Match, Outcome, RuleId};
+use crate::policy::evaluate::{At, Direction, End, Evaluator, Match, Miss, Outcome, RuleId};
 
 /// Judges one connection after the other.
 pub(super) struct Judge<'a> {
@@ -17,6 +19,8 @@ pub(super) struct Judge<'a> {
     cluster: &'a Cluster,
     /// Rule → the pods on its far side that were seen there.
     pub(super) used: BTreeMap<RuleId, BTreeSet<usize>>,
+    /// The nearest misses of pairs of classes, as far as they were asked for.
+    misses: HashMap<(Direction, u32, u32, At), Option<Miss>>,
 }
 
 /// Ends that no policy can tell apart.
@@ -37,7 +41,7 @@ struct Try<'g> {
 
 impl<'a> Judge<'a> {
     pub(super) fn new(evaluator: Evaluator<'a>, cluster: &'a Cluster) -> Judge<'a> {
-        Judge { evaluator, cluster, used: BTreeMap::new() }
+        Judge { evaluator, cluster, used: BTreeMap::new(), misses: HashMap::new() }
     }
 
     pub(super) fn row(&mut self, connection: Connection, is_dns: bool) -> Row {
@@ -60,8 +64,13 @@ impl<'a> Judge<'a> {
     }
 
     fn inside(&mut self, clients: Vec<Named>, servers: Vec<(Named, Vec<At>)>, row: &mut Row) {
-        let clients = self.groups(clients.into_iter().map(|client| (client, Vec::new())));
-        let servers = self.groups(servers.into_iter());
+        // Where the other side's node counts, so does each pod's own.
+        let has_class = |end: End| self.evaluator.class(end).is_some();
+        let groups_clients = servers.iter().all(|(named, _)| has_class(named.end));
+        let groups_servers = clients.iter().all(|named| has_class(named.end));
+        let clients = clients.into_iter().map(|client| (client, Vec::new()));
+        let clients = self.groups(clients, groups_clients);
+        let servers = self.groups(servers.into_iter(), groups_servers);
         let mut tries = Vec::new();
         for client in &clients {
             for server in &servers {
@@ -165,11 +174,11 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn groups(&self, ends: impl Iterator<Item = (Named, Vec<At>)>) -> Vec<Group> {
+    fn groups(&self, ends: impl Iterator<Item = (Named, Vec<At>)>, by_class: bool) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         let mut known: BTreeMap<(u32, Vec<At>), usize> = BTreeMap::new();
         for (named, ports) in ends {
-            let class = self.evaluator.class(named.end);
+            let class = self.evaluator.class(named.end).filter(|_| by_class);
             let at = class.and_then(|class| known.get(&(class, ports.clone())).copied());
             match at.and_then(|at| groups.get_mut(at)) {
                 Some(group) => group.members.push(named),
@@ -197,29 +206,44 @@ impl<'a> Judge<'a> {
     }
 
     /// Of all pairs that do not pass, each side's nearest miss.
-    fn denials(&self, denied: &[&Try<'_>]) -> Vec<Denial> {
-        let of = |direction| {
-            let closed = |t: &&&Try<'_>| match direction {
-                Direction::Egress => t.outcome.egress.passes == Match::No,
-                Direction::Ingress => t.outcome.ingress.passes == Match::No,
-            };
-            let misses = denied.iter().filter(closed).filter_map(|t| {
+    fn denials(&mut self, denied: &[&Try<'_>]) -> Vec<Denial> {
+        let mut denials = Vec::new();
+        for direction in [Direction::Egress, Direction::Ingress] {
+            let mut nearest: Option<(Miss, usize)> = None;
+            for one in denied {
+                let side = match direction {
+                    Direction::Egress => &one.outcome.egress,
+                    Direction::Ingress => &one.outcome.ingress,
+                };
                 let (client, server) =
-                    pair(t.client, t.server).unwrap_or((t.client.end, t.server.end));
+                    pair(one.client, one.server).unwrap_or((one.client.end, one.server.end));
                 let subject = if direction == Direction::Egress { client } else { server };
-                let miss = self.evaluator.nearest(direction, client, server, t.at)?;
-                Some((miss, subject))
-            });
-            let (miss, subject) = misses.min_by_key(|(miss, _)| miss.distance)?;
-            let End::Pod(pod) = subject else { return None };
-            Some(Denial {
+                let End::Pod(pod) = subject else { continue };
+                if side.passes == Match::No
+                    && let Some(miss) = self.miss(direction, client, server, one.at)
+                    && nearest.as_ref().is_none_or(|(best, _)| miss.distance < best.distance)
+                {
+                    nearest = Some((miss, pod));
+                }
+            }
+            denials.extend(nearest.map(|(miss, pod)| Denial {
                 direction,
                 isolated_by: self.evaluator.isolating(direction, pod).to_vec(),
                 nearest: miss.rule,
                 why: miss.why,
-            })
-        };
-        [Direction::Egress, Direction::Ingress].into_iter().filter_map(of).collect()
+            }));
+        }
+        denials
+    }
+
+    fn miss(&mut self, direction: Direction, client: End, server: End, at: At) -> Option<Miss> {
+        let find = || self.evaluator.nearest(direction, client, server, at);
+        match (self.evaluator.class(client), self.evaluator.class(server)) {
+            (Some(c), Some(s)) => {
+                self.misses.entry((direction, c, s, at)).or_insert_with(find).clone()
+            }
+            _ => find(),
+        }
     }
 }
 

@@ -27,6 +27,8 @@ fn world() -> Cluster {
             until(made("job-0", "10.0.0.3", "job", ""), "10:00:00"),
             made("db-0", "10.0.0.4", "db", "sql:5432"),
             made("db-1", "10.0.0.5", "db", "sql:5433"),
+            made("far-0", "10.0.0.6", "far", ""),
+            Pod { node: "n2".into(), ..made("far-1", "10.0.0.7", "far", "") },
             Pod { host_network: true, ..made("agent-0", "192.168.0.1", "agent", "http:80") },
             Pod { containers: vec![container("dns:5353/UDP dns-tcp:5353")], ..dns },
         ],
@@ -207,6 +209,15 @@ fn a_node_is_allowed_to_its_own_pods_and_else_by_its_address() {
 #[test]
 fn the_ingress_end_of_a_host_network_server_is_allowed() {
     check(&["{podSelector: {matchLabels: {app: agent}}}"], "web:web-0", "agent", "allowed");
+}
+
+#[test]
+fn pods_that_are_alike_on_another_node_are_not_alike_to_a_node() {
+    let none = "{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress]}";
+    check(&[none], "web:web-0", "agent", "allowed");
+    check(&[none], "far:far-0,far-1", "agent", "allowed");
+    check(&[&none.replace("web", "far")], "far:far-0,far-1", "agent", "denied");
+    check(&[&none.replace("web", "far")], "far:far-0", "agent", "allowed");
 }
 
 #[test]
