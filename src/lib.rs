@@ -4,8 +4,8 @@
 //! ```text
 //!  logs ──> log (input → lines → query → tally) ──┐
 //!                                                 ├──> connections ──> report/{table,csv,json,…}
-//!  pods.json ──> cluster (snapshot, addresses,    │                └─> policy/{build, yaml}
-//!                workload, names) ────────────────┘
+//!  pods.json ──> cluster (snapshot, addresses,    │                └─> policy/{build, yaml,
+//!                workload, names) ────────────────┘                    evaluate, verify}
 //!  cli → commands/* calls the stages, and is the only one to print
 //! ```
 //!

@@ -4,7 +4,8 @@
 //! `evidence` says who asked for which workload, on which ports; `selectors` which labels stand for a workload;
 //! `closure` what of the evidence those labels can say without saying more; `build` decides who gets a policy,
 //! `around` looks at what else the snapshot says; `draft`, `object` and `comment` make the object and the lines above
-//! it, [`yaml`] and [`mod@write`] the bytes.
+//! it, [`yaml`] and [`mod@write`] the bytes. The other way round, [`evaluate`] says what any policies mean, sharing
+//! nothing with what writes them, and [`verify`] what they would do to what was seen.
 //!
 //! # Every way to be wider than the evidence
 //!

@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use hashbrown::HashMap;
-
 use super::ends::{Named, Servers, clients, servers};
 use super::{Cut, Denial, Row, Verdict};
 use crate::cluster::Cluster;
@@ -13,14 +11,15 @@ use crate::cluster::model::Protocol;
 use crate::connections::Connection;
 use crate::policy::evaluate::{At, Direction, End, Evaluator, Match, Miss, Outcome, RuleId};
 
+/// As many pairs are looked at for the nearest miss; all of one row are much alike.
+const LOOKED_AT: usize = 64;
+
 /// Judges one connection after the other.
 pub(super) struct Judge<'a> {
     pub(super) evaluator: Evaluator<'a>,
     cluster: &'a Cluster,
     /// Rule → the pods on its far side that were seen there.
     pub(super) used: BTreeMap<RuleId, BTreeSet<usize>>,
-    /// The nearest misses of pairs of classes, as far as they were asked for.
-    misses: HashMap<(Direction, u32, u32, At), Option<Miss>>,
 }
 
 /// Ends that no policy can tell apart.
@@ -41,7 +40,7 @@ struct Try<'g> {
 
 impl<'a> Judge<'a> {
     pub(super) fn new(evaluator: Evaluator<'a>, cluster: &'a Cluster) -> Judge<'a> {
-        Judge { evaluator, cluster, used: BTreeMap::new(), misses: HashMap::new() }
+        Judge { evaluator, cluster, used: BTreeMap::new() }
     }
 
     pub(super) fn row(&mut self, connection: Connection, is_dns: bool) -> Row {
@@ -206,11 +205,11 @@ impl<'a> Judge<'a> {
     }
 
     /// Of all pairs that do not pass, each side's nearest miss.
-    fn denials(&mut self, denied: &[&Try<'_>]) -> Vec<Denial> {
+    fn denials(&self, denied: &[&Try<'_>]) -> Vec<Denial> {
         let mut denials = Vec::new();
         for direction in [Direction::Egress, Direction::Ingress] {
             let mut nearest: Option<(Miss, usize)> = None;
-            for one in denied {
+            for one in denied.iter().take(LOOKED_AT) {
                 let side = match direction {
                     Direction::Egress => &one.outcome.egress,
                     Direction::Ingress => &one.outcome.ingress,
@@ -220,7 +219,7 @@ impl<'a> Judge<'a> {
                 let subject = if direction == Direction::Egress { client } else { server };
                 let End::Pod(pod) = subject else { continue };
                 if side.passes == Match::No
-                    && let Some(miss) = self.miss(direction, client, server, one.at)
+                    && let Some(miss) = self.evaluator.nearest(direction, client, server, one.at)
                     && nearest.as_ref().is_none_or(|(best, _)| miss.distance < best.distance)
                 {
                     nearest = Some((miss, pod));
@@ -234,16 +233,6 @@ impl<'a> Judge<'a> {
             }));
         }
         denials
-    }
-
-    fn miss(&mut self, direction: Direction, client: End, server: End, at: At) -> Option<Miss> {
-        let find = || self.evaluator.nearest(direction, client, server, at);
-        match (self.evaluator.class(client), self.evaluator.class(server)) {
-            (Some(c), Some(s)) => {
-                self.misses.entry((direction, c, s, at)).or_insert_with(find).clone()
-            }
-            _ => find(),
-        }
     }
 }
 
