@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     max_term_width = 100,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Exit status: 0 done; 1 diff found something; 2 usage, nothing usable was read, or an output failed; 3 done, but partial; 130 interrupted."
+    after_help = "Exit status: 0 done; 1 verify or diff found something; 2 usage, nothing usable was read, or an output failed; 3 done, but partial; 130 interrupted."
 )]
 pub struct Cli {
     /// What to do.
@@ -29,6 +29,8 @@ pub struct Cli {
 pub enum Command {
     /// Say who asked for what: connections, audits, NetworkPolicies
     Analyze(Box<Analyze>),
+    /// Say what NetworkPolicies would do to the connections that were seen
+    Verify(Box<Verify>),
     /// Boil logs down to a small CSV that can be merged, and that `analyze` reads like a log
     Tally(Box<Tally>),
     /// Say which connections appeared, vanished, or changed their rate tenfold, from OLD to NEW
@@ -118,6 +120,60 @@ pub struct Analyze {
     /// Refuse a policy that is known to be incomplete, rather than write it apart
     #[arg(long, help_heading = "Policies")]
     pub strict: bool,
+}
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  # what would these policies deny, before they are applied?
+  kico verify logs/*.txt --snapshot pods.json --policies policies/
+
+  # what do the cluster's own policies deny now, and with these beside them?
+  kico verify logs/*.txt -S pods.json
+  kico verify logs/*.txt -S pods.json --policies new.yaml --with-existing
+";
+
+/// Say what NetworkPolicies would do to the connections that were seen.
+///
+/// Exit status: 0 nothing is denied; 1 something is (with --strict: or partly).
+#[derive(Debug, Args)]
+#[command(before_long_help = VERIFY_EXAMPLES)]
+pub struct Verify {
+    /// What is read.
+    #[command(flatten)]
+    pub inputs: Inputs,
+
+    /// How it is read.
+    #[command(flatten)]
+    pub read: Read,
+
+    /// Which connections are judged.
+    #[command(flatten)]
+    pub filter: Filter,
+
+    /// NetworkPolicies: a file, or a directory of such; repeatable. Default: those in the snapshot
+    #[arg(long, value_name = "FILE|DIR", help_heading = "Policies")]
+    pub policies: Vec<PathBuf>,
+
+    /// The snapshot's policies too; a file replaces the one of the same namespace and name
+    #[arg(long, requires = "policies", help_heading = "Policies")]
+    pub with_existing: bool,
+
+    /// Partly denied is denied: exit status 1
+    #[arg(long, help_heading = "Policies")]
+    pub strict: bool,
+
+    /// What to write, and where; repeatable, all in one pass. FORMAT: table, json, yaml, markdown. At most one without
+    /// PATH goes to standard output
+    #[arg(short, long, value_name = "FORMAT[=PATH]", help_heading = "Reports")]
+    pub output: Vec<String>,
+
+    /// Fewer lookups are no connection. Default: one is (a yearly job may ask once)
+    #[arg(long, value_name = "N", help_heading = "Evidence")]
+    pub min_queries: Option<u64>,
+
+    /// Leave the clients of this namespace out of the evidence; repeatable
+    #[arg(long, value_name = "NS", help_heading = "Evidence")]
+    pub exclude_namespace: Vec<String>,
 }
 
 const TALLY_EXAMPLES: &str = "\

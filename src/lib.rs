@@ -5,7 +5,8 @@
 //!  logs ──> log (input → lines → query → tally) ──┐
 //!                                                 ├──> connections ──> report/{table,csv,json,…} <─┐
 //!  pods.json ──> cluster (snapshot, addresses,    │                ├─> policy/{build, yaml}        │
-//!                workload, names) ────────────────┘                └─> diff (OLD × NEW) ───────────┘
+//!                workload, names) ────────────────┘                ├─> policy/{evaluate, verify} ──┤
+//!                                                                  └─> diff (OLD × NEW) ───────────┘
 //!  cli → commands/* calls the stages, and is the only one to print
 //! ```
 //!

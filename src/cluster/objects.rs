@@ -8,6 +8,7 @@ mod meta;
 mod network;
 mod pod;
 mod shell;
+mod strict;
 mod unique;
 
 use super::model;

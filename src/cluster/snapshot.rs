@@ -4,6 +4,7 @@ mod documents;
 mod files;
 mod join;
 mod json;
+pub mod policies;
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]

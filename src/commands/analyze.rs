@@ -19,7 +19,7 @@ use crate::policy::{self, Direction, Policies};
 use crate::report::{self, Style};
 
 /// How to get a snapshot that everything can be said from.
-const GET: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,deployments,statefulsets,\
+pub(super) const GET: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,deployments,statefulsets,\
                    daemonsets,jobs,cronjobs,networkpolicies,ingresses,configmaps -A -o json > pods.json";
 
 /// Runs it.

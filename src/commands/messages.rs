@@ -21,6 +21,7 @@ impl Messages {
     pub(super) fn new(command: &Command) -> Messages {
         let (quiet, verbose, color) = match command {
             Command::Analyze(args) => (args.read.quiet, args.read.verbose, args.read.color),
+            Command::Verify(args) => (args.read.quiet, args.read.verbose, args.read.color),
             Command::Tally(args) => (args.read.quiet, args.read.verbose, args.read.color),
             Command::Diff(args) => (args.read.quiet, args.read.verbose, args.read.color),
             Command::Completions { .. } | Command::Man => (false, false, Color::Auto),

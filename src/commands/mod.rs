@@ -7,6 +7,7 @@ mod messages;
 mod outputs;
 mod shell;
 mod tally;
+mod verify;
 mod window;
 
 use std::ffi::OsString;
@@ -69,6 +70,7 @@ pub fn main() -> ExitCode {
     let messages = Messages::new(&cli.command);
     let done = match cli.command {
         Command::Analyze(args) => analyze::run(&args, &messages),
+        Command::Verify(args) => verify::run(&args, &messages),
         Command::Tally(args) => tally::run(&args, &messages),
         Command::Diff(args) => diff::run(&args, &messages),
         Command::Completions { shell } => shell::completions(shell),

@@ -5,7 +5,8 @@
 //! `egress_dns` is the rule without which no egress policy is written; `selectors` which labels stand for a workload;
 //! `closure` what of the evidence those labels can say without saying more; `build` decides who gets a policy,
 //! `around` looks at what else the snapshot says; `draft`, `object` and `comment` make the object and the lines above
-//! it, [`yaml`] and [`mod@write`] the bytes.
+//! it, [`yaml`] and [`mod@write`] the bytes. The other way round, [`evaluate`] says what any policies mean, sharing
+//! nothing with what writes them, and [`verify`] what they would do to what was seen.
 //!
 //! # Every way to be wider than the evidence
 //!
@@ -29,12 +30,14 @@ mod comment;
 mod draft;
 mod egress;
 mod egress_dns;
+pub mod evaluate;
 mod evidence;
 mod labels;
 mod object;
 mod selectors;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 pub mod write;
 pub mod yaml;
 

@@ -10,6 +10,7 @@ pub mod markdown;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod verdicts;
 pub mod wide;
 pub mod yaml;
 

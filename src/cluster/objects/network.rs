@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error, Visitor};
 
 use super::Shell;
 use super::meta::{self, RawLabels};
+use super::strict;
 use super::unique::Unique;
 use crate::cluster::model::{
     self, Endpoint, EndpointPort, EndpointSlice, Meta, NetworkPolicy, Node, Protocol, ServicePort,
@@ -90,7 +91,13 @@ pub(super) fn policy(shell: &Shell<'_>) -> Result<NetworkPolicy, String> {
     let meta = meta::read(shell)?;
     // The API's own type takes the last of two keys of one name: a policy that says two things is not read as either.
     let _: Unique = meta::field(shell, "spec")?;
-    Ok(NetworkPolicy { meta, spec: meta::field(shell, "spec")? })
+    let spec = meta::field(shell, "spec")?;
+    // A key that it does not know it drops, and an empty selector selects everything.
+    let kept = serde_json::to_value(&spec).unwrap_or_default();
+    match strict::dropped(&meta::field(shell, "spec")?, &kept, "spec") {
+        Some(path) => Err(format!("{path}: the API has no such key")),
+        None => Ok(NetworkPolicy { meta, spec }),
+    }
 }
 
 /// A node.

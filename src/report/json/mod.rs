@@ -2,6 +2,7 @@
 //! apply. Text is escaped as for a terminal, so that a report can be looked at, and no two names become one.
 
 mod coverage;
+pub mod verdicts;
 
 use std::io::{self, Write};
 
@@ -92,7 +93,8 @@ struct Connection<'a> {
     first_seen: Option<String>,
     last_seen: Option<String>,
     status: Vec<&'static str>,
-    evidence: Evidence<'a>,
+    /// Null where `verify` makes one of lookups that all failed.
+    evidence: Option<Evidence<'a>>,
 }
 
 impl<'a> Connection<'a> {
@@ -109,7 +111,8 @@ impl<'a> Connection<'a> {
             first_seen,
             last_seen,
             status: of.status.iter().map(|status| status.word()).collect(),
-            evidence: Evidence { path: Text(&of.place.path), line: of.place.line },
+            evidence: (of.place.line > 0)
+                .then_some(Evidence { path: Text(&of.place.path), line: of.place.line }),
         }
     }
 }
