@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 use super::bound::{self, Budget};
 use super::cell::{Asker, Cell, Client, Origin, Part, Spot};
 use super::intern::{Names, Texts, small};
-use super::{Bound, Depth};
+use super::{Bound, Depth, rank};
 use crate::log::record::{Kind, Record};
 use crate::log::{Hands, LateHands, Window, client};
 use crate::name;
@@ -184,7 +184,7 @@ impl<'a> Builder<'a> {
             bound::add(&mut self.budgets[client.budget(hands)].beyond, kind, n);
             return None;
         }
-        if bound::rank(client.address, name) <= client.limit {
+        if rank::rank(client.address, name) <= client.limit {
             return Some(id);
         }
         bound::add(client.lost.get_or_insert_default(), kind, n);
@@ -247,7 +247,7 @@ impl<'a> Builder<'a> {
         let mut client = Client::new(address);
         if let Some(hands) = self.hands {
             let budget = &mut self.budgets[client.learn(hands)];
-            client.beyond = bound::client_rank(address) > budget.client_limit;
+            client.beyond = rank::client_rank(address) > budget.client_limit;
             if client.beyond && !client.known {
                 return Asker::Beyond(client.budget(hands));
             }

@@ -7,6 +7,7 @@ mod cell;
 mod clip;
 mod intern;
 mod merge;
+mod rank;
 #[cfg(test)]
 mod tests;
 

@@ -102,7 +102,7 @@ fn splits() -> impl Strategy<Value = Split> {
 }
 
 fn number(seed: u64, n: usize) -> usize {
-    bound::rank(IpAddr::from([127, 0, 0, 1]), &format!("{seed} {n}")) as usize
+    rank::rank(IpAddr::from([127, 0, 0, 1]), &format!("{seed} {n}")) as usize
 }
 
 fn run(lines: &[Line], hands: &LateHands, window: Window, bound: Bound, split: &Split) -> Tally {
@@ -192,8 +192,8 @@ fn expected(lines: &[Line], hands: &Hands, window: Window, bound: Bound) -> Tall
         let most = if budget == 0 { bound.names } else { (bound.names / 4).max(1) };
         let mut pairs: BTreeMap<(u64, IpAddr), BTreeSet<(u64, &str)>> = BTreeMap::new();
         for one in all.iter().filter(mine) {
-            let client = (bound::client_rank(one.client), one.client);
-            let rank = bound::rank(one.client, &one.name);
+            let client = (rank::client_rank(one.client), one.client);
+            let rank = rank::rank(one.client, &one.name);
             pairs.entry(client).or_default().insert((rank, &one.name));
         }
         let mut depth = 4096;
@@ -203,7 +203,7 @@ fn expected(lines: &[Line], hands: &Hands, window: Window, bound: Bound) -> Tall
             let (_, names) = gone.into_iter().next().unwrap();
             pairs.insert(last, names);
             let gone =
-                |one: &&One| !pairs.contains_key(&(bound::client_rank(one.client), one.client));
+                |one: &&One| !pairs.contains_key(&(rank::client_rank(one.client), one.client));
             for one in all.iter().filter(mine).filter(gone) {
                 bound::add(&mut beyond.records, one.kind, 1);
             }
