@@ -25,8 +25,6 @@
 mod fqdn;
 mod object;
 mod rules;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 
@@ -38,7 +36,6 @@ pub use self::object::CiliumNetworkPolicy;
 use self::object::{Ends, Rule, Spec};
 use self::rules::Known;
 use super::comment::{SHOWN, list};
-use super::evidence::display;
 use super::object::NAMESPACE_LABEL;
 use super::{Options, Policies, Policy, Refusal};
 use crate::cluster::Cluster;
@@ -67,12 +64,19 @@ pub fn convert(
         match translation.policy(policy) {
             Ok(policy) if policy.incomplete.is_empty() => out.complete.push(policy),
             Ok(policy) => out.incomplete.push(policy),
-            Err(reason) => out.refused.push(Refusal {
-                namespace: policy.object.metadata.namespace.clone().unwrap_or_default(),
-                object: display(policy.workload, cluster),
-                reason,
-                workload: Some(policy.workload),
-            }),
+            Err(reason) => {
+                let (namespace, name) = key(policy);
+                out.refused.push(Refusal {
+                    namespace: namespace.unwrap_or_default().into(),
+                    object: format!(
+                        "CiliumNetworkPolicy {}/{}",
+                        namespace.unwrap_or_default(),
+                        name.unwrap_or_default()
+                    ),
+                    reason,
+                    workload: Some(policy.workload),
+                });
+            }
         }
     }
     out.incomplete.sort_by(|a, b| key(a).cmp(&key(b)));

@@ -144,7 +144,18 @@ fn rules(
     if peers.is_empty() || ports.is_empty() {
         return Err("a rule of it is for everybody, or for all ports".into());
     }
-    let ports = port_rules(ports)?;
+    let ports = ports.iter().map(port).collect::<Result<Vec<_>, _>>()?;
+    if direction == Direction::Egress {
+        let named = ports.iter().filter(|port| port.port.parse::<u16>().is_err());
+        left_out.extend(named.map(|port| {
+            format!(
+                "Cilium up to 1.19 skips an egress rule whose port has a name if pods give it several numbers \
+                 (cilium#30003): {}",
+                port.port
+            )
+        }));
+    }
+    let ports = split(&ports);
     let (mut endpoints, mut entities, mut cidrs) = (Vec::new(), BTreeSet::new(), Vec::new());
     for peer in peers {
         match &peer.ip_block {
@@ -221,11 +232,6 @@ fn prefixed(selector: &LabelSelector) -> Result<LabelSelector, String> {
 fn is_identity(key: &str) -> bool {
     !NOT_IDENTITY.iter().any(|prefix| key.starts_with(prefix))
         && !key.contains("beta.kubernetes.io")
-}
-
-fn port_rules(ports: &[NetworkPolicyPort]) -> Result<Vec<PortRule>, String> {
-    let ports = ports.iter().map(port).collect::<Result<Vec<_>, _>>()?;
-    Ok(split(&ports))
 }
 
 /// Lists that Cilium takes.
