@@ -202,8 +202,12 @@ fn endpoint(peer: &NetworkPolicyPeer, own: &str) -> Result<LabelSelector, String
 
 /// Pods of these labels in that namespace.
 pub(super) fn in_namespace(namespace: &str, pods: &LabelSelector) -> Result<LabelSelector, String> {
-    let mut selector = prefixed(pods)
-        .map_err(|reason| format!("a peer in {namespace} is not selected: {reason}"))?;
+    let mut selector = prefixed(pods).map_err(|reason| {
+        let labels =
+            pods.match_labels.iter().flatten().map(|(key, value)| format!("{key}={value}"));
+        let labels = labels.collect::<Vec<_>>().join(",");
+        format!("the peer {labels} in {namespace} is not selected: {reason}")
+    })?;
     let labels = selector.match_labels.get_or_insert_default();
     labels.insert(NAMESPACE.into(), namespace.into());
     Ok(selector)
