@@ -89,6 +89,18 @@ pub struct Analyze {
     #[arg(long, value_name = "NS", help_heading = "Evidence")]
     pub exclude_namespace: Vec<String>,
 
+    /// Ingress: who may connect to a workload. Egress: what a workload may connect to, always with the cluster's DNS
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        ignore_case = true,
+        default_value = "ingress",
+        value_name = "TYPES",
+        help_heading = "Policies"
+    )]
+    pub policy_types: Vec<PolicyType>,
+
     /// Let nodes in: one /32 or /128 ipBlock for each node that asked (node addresses change: marked unstable)
     #[arg(long, help_heading = "Policies")]
     pub allow_nodes: bool,
@@ -233,6 +245,14 @@ pub enum GroupBy {
     Workload,
     Pod,
     Namespace,
+}
+
+/// `--policy-types`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the words are the documentation")]
+pub enum PolicyType {
+    Ingress,
+    Egress,
 }
 
 /// `--color`

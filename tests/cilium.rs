@@ -147,7 +147,9 @@ fn convert(object: &NetworkPolicy) -> Result<(Value, Value), String> {
         allow_nodes: false,
         evidence: true,
         changed_evidence: Vec::new(),
+        directions: &[],
         subjects: &|_| true,
+        clients: &|_| true,
     };
     let read = |policy: &Policy| -> Value {
         let text = yaml::document(policy, yaml::Place::Stream).expect("YAML");

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use evaluator::{Attempt, Labels, Pod, Verdict, ingress};
 use kico::cluster::Cluster;
 use kico::connections::{self, join};
-use kico::policy::{self, Policies, yaml};
+use kico::policy::{self, Direction, Policies, yaml};
 use serde_yaml::Value;
 use world::World;
 
@@ -120,7 +120,9 @@ fn build(world: &World, cluster: &Cluster, without: Option<u64>) -> Policies {
         allow_nodes: false,
         evidence: true,
         changed_evidence: Vec::new(),
+        directions: &[Direction::Ingress],
         subjects: &|_| true,
+        clients: &|_| true,
     };
     policy::build(&report, cluster, &options)
 }

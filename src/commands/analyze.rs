@@ -15,7 +15,7 @@ use crate::connections::filter::{Filters, choose};
 use crate::connections::{self, GroupBy, Options, Report};
 use crate::coverage::{cover, plural};
 use crate::files::write_beside;
-use crate::policy::{self, Policies};
+use crate::policy::{self, Direction, Policies};
 use crate::report::{self, Style};
 
 /// How to get a snapshot that everything can be said from.
@@ -26,11 +26,8 @@ const GET: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,rep
 pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     let outputs = if args.suggest_netpol { Vec::new() } else { outputs::parse(&args.output)? };
     let wants_policies = args.suggest_netpol || outputs.iter().any(|o| o.format.is_policies());
-    if wants_policies && !args.filter.from.is_empty() {
-        bail!(
-            "--from chooses clients, and an ingress policy belongs to a server: choose it by -n, --pod, --service, \
-             --workload or --to"
-        );
+    if wants_policies {
+        check_choice(args)?;
     }
     let gathered = gather(&args.read, messages, |_| true)?;
     let (reading, cluster, mut exit) = (gathered.reading, gathered.cluster, gathered.exit);
@@ -63,18 +60,20 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     let policies = wants_policies.then(|| {
         // Filters choose whose policies are written; they never remove evidence.
         let subjects = |workload| choice.subject(workload);
+        let clients = |workload| choice.client(workload);
         let options = policy::Options {
             strict: args.strict,
             allow_nodes: args.allow_nodes,
             evidence: !args.no_evidence,
             changed_evidence: changed_evidence(args),
+            directions: &directions(args),
             subjects: &subjects,
+            clients: &clients,
         };
         let report = join(GroupBy::Workload, None);
         let policies = policy::build(&report, &cluster, &options);
         let wanted = outputs.iter().any(|o| o.format == Format::CiliumNetworkPolicy);
-        let cilium =
-            wanted.then(|| policy::cilium::convert(&policies, &report, &cluster, &options));
+        let cilium = wanted.then(|| policy::cilium::build(&report, &cluster, &options));
         (policies, cilium)
     });
     let (policies, cilium) = policies.map_or((None, None), |(own, cilium)| (Some(own), cilium));
@@ -108,6 +107,34 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
         messages.debug(&format!("{} objects without a policy", policies.refused.len()));
     }
     Ok(exit)
+}
+
+fn directions(args: &cli::Analyze) -> Vec<Direction> {
+    let direction = |kind: &cli::PolicyType| match kind {
+        cli::PolicyType::Ingress => Direction::Ingress,
+        cli::PolicyType::Egress => Direction::Egress,
+    };
+    args.policy_types.iter().map(direction).collect()
+}
+
+/// A filter that chooses no subject of any policy asked for would seem to choose some.
+fn check_choice(args: &cli::Analyze) -> Result<()> {
+    let filter = &args.filter;
+    let directions = directions(args);
+    if !directions.contains(&Direction::Egress) && !filter.from.is_empty() {
+        bail!(
+            "--from chooses clients, and an ingress policy belongs to a server: choose it by -n, --pod, --service, \
+             --workload or --to"
+        );
+    }
+    let servers = [&filter.pod, &filter.service, &filter.workload, &filter.to];
+    if !directions.contains(&Direction::Ingress) && servers.iter().any(|list| !list.is_empty()) {
+        bail!(
+            "--pod, --service, --workload and --to choose servers, and an egress policy belongs to a client: choose \
+             it by -n or --from"
+        );
+    }
+    Ok(())
 }
 
 fn filters(args: &cli::Analyze) -> Filters {

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::evidence::Evidence;
 use super::selectors::present;
-use super::{Options, comment, object};
+use super::{Direction, Options, comment, object};
 use crate::cluster::Cluster;
 use crate::cluster::selector::matches;
 use crate::cluster::workloads::WorkloadId;
@@ -24,10 +24,11 @@ pub(super) fn unfit(id: WorkloadId, cluster: &Cluster) -> Option<String> {
     on_host.then(|| "its pods use hostNetwork, where a NetworkPolicy has no effect".into())
 }
 
-/// The ingress policies of the snapshot that select this workload's pods, less those that this run
+/// The policies of the snapshot that select this workload's pods in this direction, less those that this run
 /// replaces.
 pub(super) fn existing<'a>(
     cluster: &'a Cluster,
+    direction: Direction,
     id: WorkloadId,
     replaced: &BTreeSet<&str>,
 ) -> Vec<&'a str> {
@@ -41,10 +42,13 @@ pub(super) fn existing<'a>(
         policies.filter(|policy| policy.meta.namespace == workload.namespace).filter(|policy| {
             let spec = &policy.spec;
             let types = spec.policy_types.as_deref().unwrap_or_default();
-            let ingress = types.is_empty() || types.iter().any(|kind| kind == "Ingress");
+            let of_kind = match types {
+                [] => direction == Direction::Ingress || spec.egress.is_some(),
+                types => types.iter().any(|kind| kind == direction.policy_type()),
+            };
             let everything = LabelSelector::default();
             let selector = spec.pod_selector.as_ref().unwrap_or(&everything);
-            ingress && labels.iter().any(|labels| matches(selector, labels))
+            of_kind && labels.iter().any(|labels| matches(selector, labels))
         });
     all.map(|policy| policy.meta.name.as_str()).filter(|name| !replaced.contains(name)).collect()
 }

@@ -7,89 +7,189 @@ use super::around::{notes, unfit};
 use super::closure::{self, At, Closed, Peer, Stranger};
 use super::comment::SHOWN;
 use super::draft::Draft;
+use super::egress_dns::{Dns, dns};
 use super::evidence::{Evidence, Subject, display, gather};
 use super::selectors::Selectors;
-use super::{Options, Policies, Policy, Refusal, comment, object};
+use super::{Direction, Options, Policies, Policy, Refusal, comment, egress, object};
 use crate::cluster::Cluster;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::Report;
 
-/// One policy a workload that was asked for, or the reason why there is none.
+/// One policy a direction and workload that was asked for, or the reason why there is none.
 pub fn build(report: &Report, cluster: &Cluster, options: &Options<'_>) -> Policies {
-    let evidence = gather(report, cluster, options);
-    let names = object::names(cluster);
+    build_and(report, cluster, options, &BTreeSet::new())
+}
+
+/// The same; the workloads of `dns_alone` get an egress policy even if it leads to the cluster's DNS and nowhere else.
+pub(super) fn build_and(
+    report: &Report,
+    cluster: &Cluster,
+    options: &Options<'_>,
+    dns_alone: &BTreeSet<WorkloadId>,
+) -> Policies {
     let mut selectors = Selectors::new(cluster);
-
-    let mut refused: BTreeMap<WorkloadId, String> = BTreeMap::new();
-    let mut reasons: BTreeMap<WorkloadId, BTreeSet<String>> = BTreeMap::new();
-    let mut rights = BTreeSet::new();
-    for (&id, subject) in &evidence.subjects {
-        let why = unfit(id, cluster)
-            .or_else(|| selectors.of(id).err().map(str::to_owned))
-            .or_else(|| (!names.contains_key(&id)).then(|| "its policy's name is taken".into()));
-        if let Some(why) = why {
-            refused.insert(id, why);
-            continue;
-        }
-        let reasons = reasons.entry(id).or_default();
-        reasons.extend(unsaid(subject));
-        for (peer, asked) in &subject.peers {
-            if let Peer::Workload(client) = peer
-                && let Err(why) = selectors.of(*client)
-            {
-                reasons.insert(format!("{} asked for it: {why}", display(*client, cluster)));
-                continue;
-            }
-            let ports = asked.values().flat_map(|asked| &asked.ports);
-            rights.extend(ports.map(|at| (id, peer.clone(), at.clone())));
-        }
+    let mut policies = Policies::default();
+    let wanted = |direction| options.directions.contains(&direction);
+    if wanted(Direction::Ingress) {
+        let evidence = gather(report, cluster, options);
+        policies.notes = notes(cluster, &evidence, options);
+        let side = Side { direction: Direction::Ingress, evidence, first: None, dns_alone };
+        side.build(&mut policies, &mut selectors, cluster, options);
+    } else {
+        // Those about ingress subjects are not asked for; the rest holds for every policy.
+        let nobody = Options { subjects: &|_| false, ..options.clone() };
+        policies.notes = notes(cluster, &Evidence::default(), &nobody);
     }
-
-    let matched = matched(&rights, &mut selectors);
-    let closed = closure::close(rights, &matched);
-    for ((id, peer), (ports, strangers)) in &closed.dropped {
-        let reason = stranger_reason(peer, ports, strangers, cluster);
-        reasons.entry(*id).or_default().insert(reason);
-    }
-    let allowed = allowed(&closed);
-    together(&allowed, &matched, &names, &mut reasons);
-
-    let mut draft = Draft {
-        evidence: &evidence,
-        names: &names,
-        allowed: &allowed,
-        matched: &matched,
-        cluster,
-        options,
-        selectors,
-    };
-    let mut policies =
-        Policies { notes: notes(cluster, &evidence, options), ..Policies::default() };
-    for (&id, reasons) in &reasons {
-        match allowed.get(&id) {
-            None => {
-                let list = reasons.iter().map(String::as_str);
-                refused.insert(id, format!("nobody who asked can be a peer: {}", join(list)));
+    if wanted(Direction::Egress) {
+        match dns(cluster, &mut selectors) {
+            Ok(dns) => {
+                let evidence = egress::gather(report, cluster);
+                policies.notes.extend(egress::notes(report, cluster, &evidence, options));
+                let side =
+                    Side { direction: Direction::Egress, evidence, first: Some(dns), dns_alone };
+                side.build(&mut policies, &mut selectors, cluster, options);
             }
-            Some(_) if options.strict && !reasons.is_empty() => {
-                let list = reasons.iter().map(String::as_str);
-                refused.insert(id, format!("incomplete, and --strict: {}", join(list)));
-            }
-            Some(peers) if (options.subjects)(id) => {
-                let Some(policy) = draft.policy(id, peers, reasons) else { continue };
-                match reasons.is_empty() {
-                    true => policies.complete.push(policy),
-                    false => policies.incomplete.push(policy),
-                }
-            }
-            Some(_) => {}
+            Err(reason) => policies.refused.push(Refusal {
+                namespace: String::new(),
+                object: "every egress policy".into(),
+                reason,
+                workload: None,
+            }),
         }
     }
     for list in [&mut policies.complete, &mut policies.incomplete] {
         list.sort_by(|a, b| key(a).cmp(&key(b)));
     }
-    policies.refused = refusals(refused, &evidence, cluster, options);
+    policies.refused.sort();
     policies
+}
+
+/// Everything about one direction.
+struct Side<'a> {
+    direction: Direction,
+    evidence: Evidence,
+    /// Egress: the rules to the cluster's DNS.
+    first: Option<Dns>,
+    /// Who needs no other peer.
+    dns_alone: &'a BTreeSet<WorkloadId>,
+}
+
+impl Side<'_> {
+    fn build(
+        &self,
+        policies: &mut Policies,
+        selectors: &mut Selectors<'_>,
+        cluster: &Cluster,
+        options: &Options<'_>,
+    ) {
+        let (direction, evidence) = (self.direction, &self.evidence);
+        let names = object::names(cluster, direction);
+        let mut refused: BTreeMap<WorkloadId, String> = BTreeMap::new();
+        let mut reasons: BTreeMap<WorkloadId, BTreeSet<String>> = BTreeMap::new();
+        let mut rights = BTreeSet::new();
+        for (&id, subject) in &evidence.subjects {
+            let unfit = match direction {
+                Direction::Ingress => unfit(id, cluster),
+                Direction::Egress => egress::unfit(id, cluster),
+            };
+            let why = unfit.or_else(|| selectors.of(id).err().map(str::to_owned)).or_else(|| {
+                (!names.contains_key(&id)).then(|| "its policy's name is taken".into())
+            });
+            if let Some(why) = why {
+                refused.insert(id, why);
+                continue;
+            }
+            let reasons = reasons.entry(id).or_default();
+            reasons.extend(unsaid(subject));
+            for (peer, asked) in &subject.peers {
+                if let Some(other) = peer.workload()
+                    && let Err(why) = selectors.of(other)
+                {
+                    let other = display(other, cluster);
+                    reasons.insert(match direction {
+                        Direction::Ingress => format!("{other} asked for it: {why}"),
+                        Direction::Egress => format!("it asked for {other}: {why}"),
+                    });
+                    continue;
+                }
+                let ports = asked.values().flat_map(|asked| &asked.ports);
+                rights.extend(ports.map(|at| (id, peer.clone(), at.clone())));
+            }
+        }
+
+        let matched = matched(&rights, selectors);
+        let closed = closure::close(rights, &matched);
+        for ((id, peer), (ports, strangers)) in &closed.dropped {
+            let reason = stranger_reason(direction, peer, ports, strangers, cluster);
+            reasons.entry(*id).or_default().insert(reason);
+        }
+        let allowed = allowed(&closed);
+        together(&allowed, &matched, &names, &mut reasons);
+
+        let mut draft = Draft {
+            direction,
+            evidence,
+            first: self.first.as_ref(),
+            names: &names,
+            allowed: &allowed,
+            matched: &matched,
+            cluster,
+            options,
+            selectors,
+        };
+        let nothing = BTreeMap::new();
+        for (&id, reasons) in &reasons {
+            let alone = direction == Direction::Egress && self.dns_alone.contains(&id);
+            match allowed.get(&id).or_else(|| alone.then_some(&nothing)) {
+                None => {
+                    let list = join(reasons.iter().map(String::as_str));
+                    let nobody = match direction {
+                        Direction::Ingress => "nobody who asked can be a peer",
+                        Direction::Egress => "nothing that it asked for can be a peer",
+                    };
+                    refused.insert(id, format!("{nobody}: {list}"));
+                }
+                Some(_) if options.strict && !reasons.is_empty() => {
+                    let list = reasons.iter().map(String::as_str);
+                    refused.insert(id, format!("incomplete, and --strict: {}", join(list)));
+                }
+                Some(peers) if options.wants(direction, id) => {
+                    let Some(policy) = draft.policy(id, peers, reasons) else { continue };
+                    match reasons.is_empty() {
+                        true => policies.complete.push(policy),
+                        false => policies.incomplete.push(policy),
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        policies.refused.extend(self.refusals(refused, cluster, options));
+    }
+
+    fn refusals(
+        &self,
+        refused: BTreeMap<WorkloadId, String>,
+        cluster: &Cluster,
+        options: &Options<'_>,
+    ) -> Vec<Refusal> {
+        let asked = refused.into_iter().filter(|(id, _)| options.wants(self.direction, *id));
+        let workloads = asked.map(|(id, reason)| Refusal {
+            namespace: cluster.workloads.get(id).namespace.clone(),
+            object: display(id, cluster),
+            reason: match self.direction {
+                Direction::Ingress => reason,
+                Direction::Egress => format!("no egress policy: {reason}"),
+            },
+            workload: Some(id),
+        });
+        let servers = self.evidence.servers.iter().map(|(namespace, object, reason)| Refusal {
+            namespace: namespace.clone(),
+            object: object.clone(),
+            reason: reason.clone(),
+            workload: None,
+        });
+        workloads.chain(servers).collect()
+    }
 }
 
 fn key(policy: &Policy) -> (Option<&str>, Option<&str>) {
@@ -97,11 +197,14 @@ fn key(policy: &Policy) -> (Option<&str>, Option<&str>) {
     (meta.namespace.as_deref(), meta.name.as_deref())
 }
 
-/// The clients that were seen and cannot be said, one line a kind of trouble.
+/// The other ends that were seen and cannot be said, one line a kind of trouble.
 fn unsaid(subject: &Subject) -> impl Iterator<Item = String> {
-    subject.unsaid.iter().map(|(trouble, clients)| {
-        let clients = comment::list(clients.iter().map(String::as_str), SHOWN);
-        format!("{}: {clients}", trouble.words())
+    subject.unsaid.iter().map(|(trouble, others)| match others.is_empty() {
+        true => trouble.clone(),
+        false => {
+            let others = comment::list(others.iter().map(String::as_str), SHOWN);
+            format!("{trouble}: {others}")
+        }
     })
 }
 
@@ -111,11 +214,7 @@ fn matched(
 ) -> BTreeMap<WorkloadId, BTreeSet<WorkloadId>> {
     let mut matched = BTreeMap::new();
     for (subject, peer, _) in rights {
-        let client = match peer {
-            Peer::Workload(id) => Some(*id),
-            Peer::Node(..) => None,
-        };
-        for id in client.into_iter().chain([*subject]) {
+        for id in peer.workload().into_iter().chain([*subject]) {
             if !matched.contains_key(&id)
                 && let Ok(selector) = selectors.of(id)
             {
@@ -127,6 +226,7 @@ fn matched(
 }
 
 fn stranger_reason(
+    direction: Direction,
     peer: &Peer,
     ports: &BTreeSet<At>,
     strangers: &BTreeSet<Stranger>,
@@ -141,10 +241,17 @@ fn stranger_reason(
         }
     }
     let mut reason = format!("{} on {}", comment::peer_text(peer, cluster), comment::at(ports));
-    for (words, list) in [
-        ("its labels also fit pods that did not ask for this", of_peer),
-        ("the policy's selector also fits pods that it did not ask for", of_subject),
-    ] {
+    let (other_peer, other_subject) = match direction {
+        Direction::Ingress => (
+            "its labels also fit pods that did not ask for this",
+            "the policy's selector also fits pods that it did not ask for",
+        ),
+        Direction::Egress => (
+            "its labels also fit pods that were not asked for",
+            "the policy's selector also fits pods that did not ask for it",
+        ),
+    };
+    for (words, list) in [(other_peer, of_peer), (other_subject, of_subject)] {
         if !list.is_empty() {
             let list = comment::list(list.iter().map(String::as_str), SHOWN);
             reason = format!("{reason}: {words}, of {list}");
@@ -196,30 +303,6 @@ fn together(
             }
         }
     }
-}
-
-fn refusals(
-    refused: BTreeMap<WorkloadId, String>,
-    evidence: &Evidence,
-    cluster: &Cluster,
-    options: &Options<'_>,
-) -> Vec<Refusal> {
-    let asked = refused.into_iter().filter(|(id, _)| (options.subjects)(*id));
-    let workloads = asked.map(|(id, reason)| Refusal {
-        namespace: cluster.workloads.get(id).namespace.clone(),
-        object: display(id, cluster),
-        reason,
-        workload: Some(id),
-    });
-    let servers = evidence.servers.iter().map(|(namespace, object, reason)| Refusal {
-        namespace: namespace.clone(),
-        object: object.clone(),
-        reason: reason.clone(),
-        workload: None,
-    });
-    let mut all: Vec<Refusal> = workloads.chain(servers).collect();
-    all.sort();
-    all
 }
 
 fn join<'a>(list: impl Iterator<Item = &'a str>) -> String {

@@ -1,5 +1,6 @@
 //! What of the evidence selectors can say without saying more. A selector may match pods of several workloads, on
-//! either side: a right stands only if it is evidence for every pair of workloads that it would reach.
+//! either side: a right stands only if it is evidence for every pair of workloads that it would reach. That is the same
+//! for both directions: an ingress policy's subject is the server, an egress policy's the client.
 //!
 //! The result is the largest part of the evidence with that property, so it does not depend on any order, and less
 //! evidence never gives more rights. It drops rights; it never adds one.
@@ -11,15 +12,27 @@ use crate::cluster::backends::PodPort;
 use crate::cluster::model::Protocol;
 use crate::cluster::workloads::WorkloadId;
 
-/// Who connects.
+/// The other end: who connects (ingress), or what is connected to (egress).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Peer {
     Workload(WorkloadId),
-    /// `--allow-nodes`: one address of one node.
+    /// Ingress, `--allow-nodes`: one address of one node.
     Node(String, IpAddr),
+    /// Egress: one endpoint of a Service that selects no pods (`Service default/kubernetes`).
+    Endpoint(String, IpAddr),
 }
 
-/// Where it connects to, on the subject's pods.
+impl Peer {
+    /// The workload that selectors stand for; an address needs none.
+    pub(super) fn workload(&self) -> Option<WorkloadId> {
+        match self {
+            Peer::Workload(id) => Some(*id),
+            Peer::Node(..) | Peer::Endpoint(..) => None,
+        }
+    }
+}
+
+/// Where it connects to, on the server's pods.
 pub(super) type At = (PodPort, Protocol);
 
 /// Subject, peer, port: one thing that a policy allows.
@@ -74,12 +87,9 @@ fn strangers(
     kept: &BTreeSet<Right>,
     matched: &BTreeMap<WorkloadId, BTreeSet<WorkloadId>>,
 ) -> BTreeSet<Stranger> {
-    let peers: Vec<Peer> = match peer {
-        Peer::Workload(id) => match matched.get(id) {
-            Some(all) if all.len() > 1 => all.iter().copied().map(Peer::Workload).collect(),
-            _ => vec![peer.clone()],
-        },
-        Peer::Node(..) => vec![peer.clone()],
+    let peers: Vec<Peer> = match peer.workload().and_then(|id| matched.get(&id)) {
+        Some(all) if all.len() > 1 => all.iter().copied().map(Peer::Workload).collect(),
+        _ => vec![peer.clone()],
     };
     let own = BTreeSet::from([*subject]);
     let subjects = matched.get(subject).unwrap_or(&own);
@@ -92,11 +102,11 @@ fn strangers(
             if kept.contains(&(opened, other.clone(), at.clone())) {
                 continue;
             }
-            match other {
-                _ if opened != *subject => found.insert(Stranger::OfSubject(opened)),
-                Peer::Workload(id) => found.insert(Stranger::OfPeer(*id)),
-                Peer::Node(..) => continue,
-            };
+            if opened != *subject {
+                found.insert(Stranger::OfSubject(opened));
+            } else {
+                found.extend(other.workload().map(Stranger::OfPeer));
+            }
         }
     }
     found

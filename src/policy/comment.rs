@@ -1,4 +1,4 @@
-//! The lines above a policy, and its annotation: who asked, by which names, and how ports were found. They hold no
+//! The lines above a policy, and its annotation: who asked for what, by which names, and how ports were found. They hold no
 //! counts, times, versions or file names, so that a rerun changes nothing that did not change.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,8 +41,14 @@ fn line(peer: &Peer, asked: &Asked, ports: &BTreeSet<At>, cluster: &Cluster) -> 
     for word in &asked.words {
         _ = write!(line, "; {word}");
     }
-    if let Peer::Node(..) = peer {
-        line.push_str("; unstable: nodes come and go, and every hostNetwork pod on it is let in");
+    match peer {
+        Peer::Workload(_) => {}
+        Peer::Node(..) => {
+            line.push_str(
+                "; unstable: nodes come and go, and every hostNetwork pod on it is let in",
+            );
+        }
+        Peer::Endpoint(..) => line.push_str("; unstable: an address, which others may get later"),
     }
     line
 }
@@ -52,6 +58,7 @@ pub(super) fn peer_text(peer: &Peer, cluster: &Cluster) -> String {
     match peer {
         Peer::Workload(id) => display(*id, cluster),
         Peer::Node(name, address) => format!("Node {name} ({address})"),
+        Peer::Endpoint(service, address) => format!("{service} ({address})"),
     }
 }
 

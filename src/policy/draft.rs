@@ -5,25 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::around::existing;
 use super::closure::{At, Peer};
 use super::comment::{self, SHOWN};
+use super::egress_dns::Dns;
 use super::evidence::{Evidence, display};
 use super::object::object;
 use super::selectors::{Selector, Selectors};
-use super::{Options, Policy};
+use super::{Direction, Options, Policy};
 use crate::cluster::Cluster;
 use crate::cluster::workloads::WorkloadId;
 
 /// What policies are made of, once it is known what each may say.
-pub(super) struct Draft<'a> {
+pub(super) struct Draft<'a, 's> {
+    pub(super) direction: Direction,
     pub(super) evidence: &'a Evidence,
+    /// Egress: the rules to the cluster's DNS.
+    pub(super) first: Option<&'a Dns>,
     pub(super) names: &'a BTreeMap<WorkloadId, String>,
     pub(super) allowed: &'a BTreeMap<WorkloadId, BTreeMap<Peer, BTreeSet<At>>>,
     pub(super) matched: &'a BTreeMap<WorkloadId, BTreeSet<WorkloadId>>,
     pub(super) cluster: &'a Cluster,
     pub(super) options: &'a Options<'a>,
-    pub(super) selectors: Selectors<'a>,
+    pub(super) selectors: &'a mut Selectors<'s>,
 }
 
-impl Draft<'_> {
+impl Draft<'_, '_> {
     /// `None` cannot be: what is allowed has a name and selectors.
     pub(super) fn policy(
         &mut self,
@@ -34,10 +38,10 @@ impl Draft<'_> {
         let own = self.selectors.of(id).ok()?.clone();
         let mut selectors = BTreeMap::new();
         for peer in peers.keys() {
-            if let Peer::Workload(client) = peer {
-                let namespace = &self.cluster.workloads.get(*client).namespace;
-                let selector = self.selectors.of(*client).ok()?.clone();
-                selectors.insert(*client, (namespace.as_str(), selector));
+            if let Some(other) = peer.workload() {
+                let namespace = &self.cluster.workloads.get(other).namespace;
+                let selector = self.selectors.of(other).ok()?.clone();
+                selectors.insert(other, (namespace.as_str(), selector));
             }
         }
         let mut evidence = Vec::new();
@@ -47,7 +51,9 @@ impl Draft<'_> {
         }
         let workload = self.cluster.workloads.get(id);
         let name = self.names.get(&id)?;
-        let mut object = object((&workload.namespace, name), &own.selector, peers, &selectors);
+        let first = self.first.map(|dns| dns.rules.as_slice()).unwrap_or_default();
+        let place = (workload.namespace.as_str(), name.as_str());
+        let mut object = object(self.direction, place, &own.selector, peers, &selectors, first);
         if !reasons.is_empty() {
             let labels = object.metadata.labels.get_or_insert_default();
             labels.insert("kico.dev/incomplete".into(), "true".into());
@@ -76,8 +82,13 @@ impl Draft<'_> {
         idle_peers: BTreeSet<WorkloadId>,
     ) -> Vec<String> {
         let subject = display(id, self.cluster);
-        let mut lines =
-            vec![format!("{subject}: only those who asked for it by name may connect to it")];
+        let (first, peer) = match self.direction {
+            Direction::Ingress => ("only those who asked for it by name may connect to it", "from"),
+            Direction::Egress => {
+                ("may connect only to what it asked for by name, and to the cluster's DNS", "to")
+            }
+        };
+        let mut lines = vec![format!("{subject}: {first}")];
         let mut say = |words: &str, list: Vec<&str>| {
             if !list.is_empty() {
                 let list = comment::list(list.into_iter(), SHOWN);
@@ -86,7 +97,10 @@ impl Draft<'_> {
         };
         say("podSelector", vec![own.source]);
         for line in evidence {
-            say("from", vec![line]);
+            say(peer, vec![line]);
+        }
+        for line in self.first.iter().flat_map(|dns| &dns.lines) {
+            say("to, for DNS", vec![line]);
         }
         let others = self.matched.get(&id).into_iter().flatten().filter(|other| **other != id);
         let others = others.filter_map(|other| self.names.get(other)).map(String::as_str);
@@ -94,8 +108,9 @@ impl Draft<'_> {
         let idle: Vec<String> = own.idle.iter().map(|id| display(*id, self.cluster)).collect();
         say("podSelector also fits what has no pod now", idle.iter().map(String::as_str).collect());
         let idle: Vec<String> = idle_peers.iter().map(|id| display(*id, self.cluster)).collect();
-        say("from also fits what has no pod now", idle.iter().map(String::as_str).collect());
-        let existing = existing(self.cluster, id, &self.replaced(id));
+        let words = format!("{peer} also fits what has no pod now");
+        say(&words, idle.iter().map(String::as_str).collect());
+        let existing = existing(self.cluster, self.direction, id, &self.replaced(id));
         say("policies add up, and these select its pods already", existing);
         let changed = self.options.changed_evidence.join(" ");
         let changed = Some(changed.as_str()).filter(|flags| !flags.is_empty());

@@ -9,10 +9,10 @@ use super::{Options, comment, labels};
 use crate::cluster::Cluster;
 use crate::cluster::backends::{PodPort, Port, PortSource};
 use crate::cluster::workloads::WorkloadId;
-use crate::connections::{Client, Connection, Report, Server, ServerKind, Status};
+use crate::connections::{Client, Connection, Proof, Report, Server, ServerKind, Status};
 
 /// What gives a snapshot everything that policies need.
-const KUBECTL: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,\
+pub(super) const KUBECTL: &str = "kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,\
                        deployments,statefulsets,daemonsets,jobs,cronjobs,networkpolicies,\
                        ingresses,configmaps -A -o json";
 
@@ -28,8 +28,8 @@ pub(super) struct Evidence {
 #[derive(Debug, Default)]
 pub(super) struct Subject {
     pub(super) peers: BTreeMap<Peer, BTreeMap<String, Asked>>,
-    /// Kind of trouble → the clients that are in it.
-    pub(super) unsaid: BTreeMap<Unsaid, BTreeSet<String>>,
+    /// Kind of trouble, a lower-case fragment → the other ends that are in it.
+    pub(super) unsaid: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// What one peer asked one server for.
@@ -44,8 +44,8 @@ pub(super) struct Asked {
 }
 
 /// Why a client that was seen is in no policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Unsaid {
+#[derive(Clone, Copy, Debug)]
+enum Unsaid {
     Unknown,
     Ambiguous,
     Node,
@@ -59,7 +59,7 @@ pub(super) enum Unsaid {
 
 impl Unsaid {
     /// A lower-case fragment, before the clients' names.
-    pub(super) fn words(self) -> &'static str {
+    fn words(self) -> &'static str {
         match self {
             Unsaid::Unknown => "clients that the snapshot does not know asked for it",
             Unsaid::Ambiguous => "clients that may be one of several workloads asked for it",
@@ -83,11 +83,11 @@ impl Unsaid {
 }
 
 /// What stands behind a server.
-struct Behind {
-    workloads: Vec<(WorkloadId, Vec<Port>)>,
-    source: &'static str,
+pub(super) struct Behind {
+    pub(super) workloads: Vec<(WorkloadId, Vec<Port>)>,
+    pub(super) source: &'static str,
     /// That it was inferred.
-    word: Option<&'static str>,
+    pub(super) word: Option<&'static str>,
 }
 
 /// Goes through the report once.
@@ -134,8 +134,8 @@ impl Subject {
         let server = &connection.server;
         let client = &connection.client;
         let is = |status| connection.status.contains(&status);
-        let mut unsaid = |trouble| {
-            let clients = self.unsaid.entry(trouble).or_default();
+        let mut unsaid = |trouble: Unsaid| {
+            let clients = self.unsaid.entry(trouble.words().into()).or_default();
             clients.insert(display_client(client, cluster));
         };
         if is(Status::OutcomeUnknown) {
@@ -153,31 +153,50 @@ impl Subject {
         if service(server, cluster).is_some_and(|service| !service.external_ips.is_empty()) {
             return unsaid(Unsaid::ExternalIps);
         }
-        let srv = proof.names.iter().all(|name| name.starts_with('_'));
-        let asked_for: BTreeSet<At> = ports
-            .iter()
-            .filter(|port| !srv || behind.names(port, &proof.ports))
-            .map(|port| (port.port.clone(), port.protocol))
-            .filter(|(port, _)| is_legal(port))
-            .collect();
-        if asked_for.is_empty() {
+        let ports = behind.asked_for(ports, proof);
+        if ports.is_empty() {
             return unsaid(Unsaid::NoPorts);
         }
         for peer in peers {
-            let asked =
-                self.peers.entry(peer).or_default().entry(display_server(server)).or_default();
-            asked.names.extend(proof.names.iter().cloned());
-            asked.ports.extend(asked_for.iter().cloned());
-            asked.source = if srv { "as SRV names asked for them" } else { behind.source };
-            asked.words.extend(behind.word);
-            for status in [Status::OwnerInferred, Status::Widened] {
-                asked.words.extend(is(status).then_some(status.word()));
-            }
+            self.allow(peer, connection, proof, ports.clone(), behind);
+        }
+    }
+
+    /// One peer and one server: what was proven between them.
+    pub(super) fn allow(
+        &mut self,
+        peer: Peer,
+        connection: &Connection,
+        proof: &Proof,
+        ports: BTreeSet<At>,
+        behind: &Behind,
+    ) {
+        let server = display_server(&connection.server);
+        let asked = self.peers.entry(peer).or_default().entry(server).or_default();
+        asked.names.extend(proof.names.iter().cloned());
+        asked.ports.extend(ports);
+        asked.source = if is_srv(proof) { "as SRV names asked for them" } else { behind.source };
+        asked.words.extend(behind.word);
+        for status in [Status::OwnerInferred, Status::Widened] {
+            let is = connection.status.contains(&status);
+            asked.words.extend(is.then_some(status.word()));
         }
     }
 }
 
+/// Whether the server was asked for by SRV names alone, which say which ports are meant.
+fn is_srv(proof: &Proof) -> bool {
+    proof.names.iter().all(|name| name.starts_with('_'))
+}
+
 impl Behind {
+    /// The ports that were asked for, of those of one workload.
+    pub(super) fn asked_for(&self, ports: &[Port], proof: &Proof) -> BTreeSet<At> {
+        let asked = ports.iter().filter(|port| !is_srv(proof) || self.names(port, &proof.ports));
+        let at = asked.map(|port| (port.port.clone(), port.protocol));
+        at.filter(|(port, _)| is_legal(port)).collect()
+    }
+
     /// Whether SRV names ask for this port: they say the Service port's name. Where there is no Service, the report
     /// has looked the name up among the containers' ports.
     fn names(&self, port: &Port, asked: &[Port]) -> bool {
@@ -220,7 +239,7 @@ fn peers(client: &Client, cluster: &Cluster, allow_nodes: bool) -> Result<Vec<Pe
 }
 
 /// A node's own addresses: those of its object, and of the hostNetwork pods on it.
-fn node_addresses(name: &str, cluster: &Cluster) -> BTreeSet<IpAddr> {
+pub(super) fn node_addresses(name: &str, cluster: &Cluster) -> BTreeSet<IpAddr> {
     let snapshot = &cluster.snapshot;
     let nodes = snapshot.nodes.iter().filter(|node| node.meta.name == name);
     let pods = snapshot.pods.iter().filter(|pod| pod.host_network && pod.node == name);
@@ -229,7 +248,7 @@ fn node_addresses(name: &str, cluster: &Cluster) -> BTreeSet<IpAddr> {
 }
 
 /// What stands behind a server, or why nothing does that a policy could select.
-fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, String> {
+pub(super) fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, String> {
     if server.kind == ServerKind::Pod {
         if server.workloads.is_empty() {
             return Err("no pod is known to have held that address".into());
@@ -264,7 +283,7 @@ fn inferred(server: &Server, cluster: &Cluster) -> Result<Behind, String> {
     Ok(Behind { workloads, source: words(PortSource::Containers), word: Some("inferred") })
 }
 
-fn service<'a>(
+pub(super) fn service<'a>(
     server: &Server,
     cluster: &'a Cluster,
 ) -> Option<&'a crate::cluster::model::Service> {
@@ -272,7 +291,7 @@ fn service<'a>(
 }
 
 /// How ports were found, after the ports.
-fn words(source: PortSource) -> &'static str {
+pub(super) fn words(source: PortSource) -> &'static str {
     match source {
         PortSource::EndpointSlice => "by EndpointSlice",
         PortSource::TargetPort => "by targetPort",

@@ -1,15 +1,16 @@
 //! Report × Cluster → NetworkPolicies, each no wider than its evidence, or a refusal with the reason.
-//! Ingress only. It reads no file and knows no clock; it never widens a selector so that a policy can be written.
+//! Ingress of servers, egress of clients. It reads no file and knows no clock; it never widens a selector so that a policy can be written.
 //!
-//! `evidence` says who asked for which workload, on which ports; `selectors` which labels stand for a workload;
+//! `evidence` says who asked for which workload, on which ports, and `egress` the same from the client's side;
+//! `egress_dns` is the rule without which no egress policy is written; `selectors` which labels stand for a workload;
 //! `closure` what of the evidence those labels can say without saying more; `build` decides who gets a policy,
 //! `around` looks at what else the snapshot says; `draft`, `object` and `comment` make the object and the lines above
 //! it, [`cilium`] says the same to Cilium, [`yaml`] and [`mod@write`] are the bytes.
 //!
 //! # Every way to be wider than the evidence
 //!
-//! A policy generator can go wrong in thirty-one known ways. Those that concern ingress each have a test whose name
-//! begins with the number (`w07_…`), in `policy/tests/`, and `tests/policy_property.rs` looks
+//! A policy generator can go wrong in thirty-one known ways. Each has a test whose name begins with the number
+//! (`w07_…`; those that concern egress too also `w07_egress_…`), in `policy/tests/`, and `tests/policy_property.rs` looks
 //! at all of them at once. Where only a part can be tested here, or none:
 //!
 //! | | |
@@ -20,7 +21,6 @@
 //! | W25 | which types make a connection is decided in `connections`; what is no evidence is tested here |
 //! | W26 | one lookup is a connection (DESIGN 10); that a threshold was set is said in the comment |
 //! | W27 | whoever may create pods with a peer's labels has its rights: no selector can help, the README says so |
-//! | W31 | egress only |
 
 mod around;
 mod build;
@@ -28,6 +28,8 @@ pub mod cilium;
 mod closure;
 mod comment;
 mod draft;
+mod egress;
+mod egress_dns;
 mod evidence;
 mod labels;
 mod object;
@@ -47,7 +49,35 @@ pub use build::build;
 pub const MARK: &str =
     "# kico wrote this from DNS lookups, and replaces or removes files that begin with this line";
 
+/// Which side of a connection a policy is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// Its subject is the server: who may connect to it.
+    Ingress,
+    /// Its subject is the client: what it may connect to.
+    Egress,
+}
+
+impl Direction {
+    /// As in a policy's name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Direction::Ingress => "ingress",
+            Direction::Egress => "egress",
+        }
+    }
+
+    /// As in `policyTypes`.
+    pub fn policy_type(self) -> &'static str {
+        match self {
+            Direction::Ingress => "Ingress",
+            Direction::Egress => "Egress",
+        }
+    }
+}
+
 /// What decides what policies say, beside the report and the cluster.
+#[derive(Clone)]
 pub struct Options<'a> {
     /// `--strict`: what would be incomplete is refused.
     pub strict: bool,
@@ -57,8 +87,22 @@ pub struct Options<'a> {
     pub evidence: bool,
     /// The flags that changed what counts as evidence (`--min-queries 3`): every comment says them.
     pub changed_evidence: Vec<String>,
-    /// Whose policies are asked for. It chooses among the policies; it changes none.
+    /// `--policy-types`: which policies are asked for.
+    pub directions: &'a [Direction],
+    /// Whose ingress policies are asked for. It chooses among the policies; it changes none.
     pub subjects: &'a dyn Fn(WorkloadId) -> bool,
+    /// The same of egress policies.
+    pub clients: &'a dyn Fn(WorkloadId) -> bool,
+}
+
+impl Options<'_> {
+    /// Whether this workload's policy in this direction is asked for.
+    fn wants(&self, direction: Direction, id: WorkloadId) -> bool {
+        match direction {
+            Direction::Ingress => (self.subjects)(id),
+            Direction::Egress => (self.clients)(id),
+        }
+    }
 }
 
 /// What came of the report.
@@ -87,8 +131,21 @@ pub struct Policy {
     pub comment: Vec<String>,
     /// What it leaves out: lower-case fragments of untrusted text, sorted. Empty: it is complete.
     pub incomplete: Vec<String>,
-    /// The workloads that it lets in, ascending.
+    /// The workloads that it lets in (ingress) or lets its pods reach (egress; the cluster's DNS only if it was asked
+    /// for), ascending.
     pub peers: Vec<WorkloadId>,
+}
+
+impl Policy {
+    /// Each policy is about one direction.
+    pub fn direction(&self) -> Direction {
+        let types = self.object.spec.as_ref().and_then(|spec| spec.policy_types.as_deref());
+        let egress = Direction::Egress.policy_type();
+        match types.unwrap_or_default().iter().any(|kind| kind == egress) {
+            true => Direction::Egress,
+            false => Direction::Ingress,
+        }
+    }
 }
 
 /// Something that was asked for, and for which there is no policy.

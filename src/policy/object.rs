@@ -2,14 +2,16 @@
 //! ports ever reaches it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use k8s_openapi::api::networking::v1::{
-    IPBlock, NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
-    NetworkPolicySpec,
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+    NetworkPolicyPort, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::Direction;
 use super::closure::{At, Peer};
 use super::labels::is_subdomain;
 use super::selectors::Selector;
@@ -24,11 +26,14 @@ pub(super) const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
 /// A label's value has room for this much, and so have most tools' columns.
 const LONGEST: usize = 63;
 
-/// Every workload's policy name. The names do not depend on who has evidence, so that they stay from run to run.
-pub(super) fn names(cluster: &Cluster) -> BTreeMap<WorkloadId, String> {
+/// Peers and the ports between them and the subject; neither is ever empty.
+pub(super) type Rule = (Vec<NetworkPolicyPeer>, Vec<NetworkPolicyPort>);
+
+/// The name of every workload's policy in this direction. The names do not depend on who has evidence, so that they stay from run to run.
+pub(super) fn names(cluster: &Cluster, direction: Direction) -> BTreeMap<WorkloadId, String> {
     let mut taken: BTreeMap<(&str, String), u32> = BTreeMap::new();
     for (_, workload) in cluster.workloads.iter() {
-        *taken.entry((&workload.namespace, name(workload, false))).or_default() += 1;
+        *taken.entry((&workload.namespace, name(workload, direction, false))).or_default() += 1;
     }
     let alone = |workload: &Workload, name: &str| {
         taken.get(&(workload.namespace.as_str(), name.into())).is_none_or(|n| *n == 1)
@@ -36,8 +41,8 @@ pub(super) fn names(cluster: &Cluster) -> BTreeMap<WorkloadId, String> {
     let mut used = BTreeSet::new();
     let mut names = BTreeMap::new();
     for (id, workload) in cluster.workloads.iter() {
-        let plain = name(workload, false);
-        let own = if alone(workload, &plain) { plain } else { name(workload, true) };
+        let plain = name(workload, direction, false);
+        let own = if alone(workload, &plain) { plain } else { name(workload, direction, true) };
         if is_subdomain(&own) && used.insert((&workload.namespace, own.clone())) {
             names.insert(id, own);
         }
@@ -45,17 +50,18 @@ pub(super) fn names(cluster: &Cluster) -> BTreeMap<WorkloadId, String> {
     names
 }
 
-/// `<workload>-<kind>-ingress`. A hash stands in where that is too long, not legal, or taken.
-fn name(workload: &Workload, hashed: bool) -> String {
+/// `<workload>-<kind>-<direction>`. A hash stands in where that is too long, not legal, or taken.
+fn name(workload: &Workload, direction: Direction, hashed: bool) -> String {
+    let direction = direction.word();
     let kind: String = workload.kind.to_ascii_lowercase();
-    let full = format!("{}-{kind}-ingress", workload.name);
+    let full = format!("{}-{kind}-{direction}", workload.name);
     if !hashed && full.len() <= LONGEST && is_subdomain(&full) && !kind.contains(['-', '.']) {
         return full;
     }
     let hash = short_hash(&format!("{}/{}", workload.kind, workload.name));
     let kind = clean(&kind, 20);
-    let room = LONGEST - "---ingress".len() - hash.len() - kind.len();
-    let end = format!("{hash}-{kind}-ingress");
+    let room = LONGEST - "---".len() - direction.len() - hash.len() - kind.len();
+    let end = format!("{hash}-{kind}-{direction}");
     match clean(&workload.name, room) {
         name if name.is_empty() => end,
         name => format!("{name}-{end}"),
@@ -69,12 +75,15 @@ fn clean(text: &str, room: usize) -> String {
     text.trim_matches('-').into()
 }
 
-/// The object. Peers with the same ports share a rule; nothing else is merged.
+/// The object. Peers with the same ports share a rule; nothing else is merged. `first`: rules that do not come from
+/// evidence.
 pub(super) fn object(
+    direction: Direction,
     (namespace, name): (&str, &str),
     subject: &LabelSelector,
     peers: &BTreeMap<Peer, BTreeSet<At>>,
     selectors: &BTreeMap<WorkloadId, (&str, Selector)>,
+    first: &[Rule],
 ) -> NetworkPolicy {
     let mut rules: BTreeMap<&BTreeSet<At>, Vec<NetworkPolicyPeer>> = BTreeMap::new();
     for (peer, ports) in peers.iter().filter(|(_, ports)| !ports.is_empty()) {
@@ -85,10 +94,20 @@ pub(super) fn object(
             items.push(item);
         }
     }
-    let rules = rules.into_iter().map(|(ports, items)| NetworkPolicyIngressRule {
-        from: Some(items),
-        ports: Some(ports.iter().map(port).collect()),
-    });
+    let rules = rules.into_iter().map(|(at, items)| (items, ports(at)));
+    let rules = first.iter().cloned().chain(rules);
+    let (mut ingress, mut egress) = (None, None);
+    match direction {
+        Direction::Ingress => {
+            let rule =
+                |(from, ports)| NetworkPolicyIngressRule { from: Some(from), ports: Some(ports) };
+            ingress = Some(rules.map(rule).collect());
+        }
+        Direction::Egress => {
+            let rule = |(to, ports)| NetworkPolicyEgressRule { to: Some(to), ports: Some(ports) };
+            egress = Some(rules.map(rule).collect());
+        }
+    }
     let kico = BTreeMap::from([("app.kubernetes.io/managed-by".into(), "kico".into())]);
     NetworkPolicy {
         metadata: ObjectMeta {
@@ -99,33 +118,49 @@ pub(super) fn object(
         },
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(subject.clone()),
-            ingress: Some(rules.collect()),
-            policy_types: Some(vec!["Ingress".into()]),
-            egress: None,
+            ingress,
+            egress,
+            policy_types: Some(vec![direction.policy_type().into()]),
         }),
     }
 }
 
-/// One item of `from`: namespace *and* labels, or one node's address.
+/// One item of `from` or `to`: namespace *and* labels, or one address.
 fn item(
     peer: &Peer,
     selectors: &BTreeMap<WorkloadId, (&str, Selector)>,
 ) -> Option<NetworkPolicyPeer> {
-    let mut item = NetworkPolicyPeer::default();
     match peer {
         Peer::Workload(id) => {
             let (namespace, pods) = selectors.get(id)?;
-            let labels = BTreeMap::from([(NAMESPACE_LABEL.into(), (*namespace).into())]);
-            item.namespace_selector =
-                Some(LabelSelector { match_labels: Some(labels), match_expressions: None });
-            item.pod_selector = Some(pods.selector.clone());
+            Some(pods_of(namespace, &pods.selector))
         }
-        Peer::Node(_, address) => {
-            let length = if address.is_ipv4() { 32 } else { 128 };
-            item.ip_block = Some(IPBlock { cidr: format!("{address}/{length}"), except: None });
-        }
+        Peer::Node(_, address) | Peer::Endpoint(_, address) => Some(block(*address)),
     }
-    Some(item)
+}
+
+/// Pods of these labels in this namespace: both in one item.
+pub(super) fn pods_of(namespace: &str, pods: &LabelSelector) -> NetworkPolicyPeer {
+    let labels = BTreeMap::from([(NAMESPACE_LABEL.into(), namespace.into())]);
+    NetworkPolicyPeer {
+        namespace_selector: Some(LabelSelector {
+            match_labels: Some(labels),
+            match_expressions: None,
+        }),
+        pod_selector: Some(pods.clone()),
+        ip_block: None,
+    }
+}
+
+/// One address alone.
+pub(super) fn block(address: IpAddr) -> NetworkPolicyPeer {
+    let length = if address.is_ipv4() { 32 } else { 128 };
+    let block = IPBlock { cidr: format!("{address}/{length}"), except: None };
+    NetworkPolicyPeer { ip_block: Some(block), ..NetworkPolicyPeer::default() }
+}
+
+pub(super) fn ports(at: &BTreeSet<At>) -> Vec<NetworkPolicyPort> {
+    at.iter().map(port).collect()
 }
 
 fn port((port, protocol): &At) -> NetworkPolicyPort {
@@ -163,12 +198,19 @@ mod tests {
             ("Pod", "-.-", ""),
             (long.as_str(), long.as_str(), ""),
         ] {
-            let name = super::name(&workload(kind, name), false);
+            let workload = workload(kind, name);
+            for direction in [Direction::Ingress, Direction::Egress] {
+                let name = super::name(&workload, direction, false);
+                assert!(name.len() <= 63 && is_subdomain(&name), "{name}");
+                assert!(name.ends_with(direction.word()), "{name}");
+            }
+            let name = super::name(&workload, Direction::Ingress, false);
             assert!(expected.is_empty() || name == expected, "{name}");
-            assert!(name.len() <= 63 && is_subdomain(&name) && name.ends_with("ingress"), "{name}");
         }
-        let one = super::name(&workload("Deployment", &long), false);
-        let other = super::name(&workload("Deployment", &format!("{long}b")), false);
+        let name =
+            |name: &str| super::name(&workload("Deployment", name), Direction::Ingress, false);
+        let one = name(&long);
+        let other = name(&format!("{long}b"));
         assert_ne!(one, other);
     }
 
@@ -177,7 +219,7 @@ mod tests {
         let list = vec![workload("JOB", "x"), workload("Job", "x"), workload("Job", "y")];
         let mut cluster = super::super::tests::cluster();
         cluster.workloads.list = list;
-        let names: BTreeSet<_> = names(&cluster).into_values().collect();
+        let names: BTreeSet<_> = names(&cluster, Direction::Ingress).into_values().collect();
         assert_eq!(names.len(), 3);
         assert!(names.contains("y-job-ingress") && !names.contains("x-job-ingress"), "{names:?}");
     }

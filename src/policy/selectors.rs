@@ -102,6 +102,14 @@ pub(super) fn present<'a>(
     pods.filter_map(|pod| cluster.snapshot.pods.get(*pod))
 }
 
+/// Whether some of its pods are, or would be, on their node's own network: no selector matches those.
+pub(super) fn is_on_host(cluster: &Cluster, id: WorkloadId) -> bool {
+    let workload = cluster.workloads.get(id);
+    let template = workload.controller.and_then(|index| cluster.snapshot.controllers.get(index));
+    template.is_some_and(|controller| controller.template_host_network)
+        || present(cluster, workload).any(|pod| pod.host_network)
+}
+
 fn is_present(cluster: &Cluster, pod: usize) -> bool {
     cluster.lifetimes.get(pod).is_none_or(Lifetime::is_present)
 }

@@ -6,6 +6,7 @@ use anyhow::bail;
 
 use super::{Ends, Servers};
 use crate::cluster::Cluster;
+use crate::cluster::model::Pod;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::clients::index;
 use crate::text;
@@ -221,6 +222,23 @@ impl Finder<'_> {
         let inside = list.filter(|(_, workload)| self.is_in(&workload.namespace));
         let ids = inside.map(|(at, _)| WorkloadId(index(at)));
         Some(ids.filter(|id| servers.iter().all(|flag| flag.workloads.contains(id))).collect())
+    }
+
+    /// The workloads that `-n` and `--from` choose; one of whose pods they name too.
+    pub(super) fn clients(&self, from: Option<&Ends>) -> Option<BTreeSet<WorkloadId>> {
+        if from.is_none() && self.namespaces.is_empty() {
+            return None;
+        }
+        let is_from = |id: &WorkloadId| {
+            let Some(from) = from else { return true };
+            let pods = self.cluster.workloads.get(*id).pods.iter();
+            let mut pods = pods.filter_map(|pod| self.cluster.snapshot.pods.get(*pod));
+            let named = |pod: &Pod| (pod.meta.namespace.clone(), pod.meta.name.clone());
+            from.workloads.contains(id) || pods.any(|pod| from.pods.contains(&named(pod)))
+        };
+        let list = self.cluster.workloads.iter();
+        let inside = list.filter(|(_, workload)| self.is_in(&workload.namespace));
+        Some(inside.map(|(id, _)| id).filter(is_from).collect())
     }
 
     /// That `wanted` is one of `candidates`; else an error with the nearest of them. `shown` is what was typed.

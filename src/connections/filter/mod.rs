@@ -62,6 +62,8 @@ pub struct Choice {
     from: Option<Ends>,
     /// Workloads that are subjects of ingress policies; `None`: all.
     subjects: Option<BTreeSet<WorkloadId>>,
+    /// Workloads that are subjects of egress policies; `None`: all.
+    clients: Option<BTreeSet<WorkloadId>>,
 }
 
 /// The servers that one flag chooses.
@@ -119,8 +121,9 @@ pub fn choose(filters: &Filters, cluster: &Cluster) -> anyhow::Result<Choice> {
         finder.from(value, from.get_or_insert_default())?;
     }
     let subjects = finder.subjects(&servers);
+    let clients = finder.clients(from.as_ref());
     let namespaces = filters.namespaces.clone();
-    Ok(Choice { domains: cluster.domains.clone(), namespaces, servers, from, subjects })
+    Ok(Choice { domains: cluster.domains.clone(), namespaces, servers, from, subjects, clients })
 }
 
 impl Choice {
@@ -175,6 +178,11 @@ impl Choice {
     /// Whether this workload's ingress policy is written. `--from` does not bear on it.
     pub fn subject(&self, workload: WorkloadId) -> bool {
         self.subjects.as_ref().is_none_or(|subjects| subjects.contains(&workload))
+    }
+
+    /// Whether this workload's egress policy is written: `-n` and `--from` choose it, by where the client is.
+    pub fn client(&self, workload: WorkloadId) -> bool {
+        self.clients.as_ref().is_none_or(|clients| clients.contains(&workload))
     }
 
     fn is_from(&self, client: &Client) -> bool {

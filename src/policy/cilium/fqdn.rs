@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::object::{Direction, Ends, Fqdn, Lookups, Pattern, Port, PortRule, Rule};
+use super::object::{Ends, Fqdn, Lookups, Pattern, Port, PortRule, Rule};
 use super::rules::{in_namespace, split};
 use crate::cluster::Cluster;
 use crate::cluster::model::Service;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Connection, Report, ServerKind, Status};
 use crate::name::{self, Shape};
+use crate::policy::Direction;
+use crate::policy::evidence::display;
 use crate::policy::selectors::Selectors;
 
 /// What one workload asked for outside the cluster.
@@ -50,7 +52,38 @@ pub(super) fn outside(report: &Report, cluster: &Cluster) -> BTreeMap<WorkloadId
             }
         }
     }
+    close(&mut all, cluster);
     all
+}
+
+/// A selector may match the pods of several workloads: a name stands only if each of them asked for it, with the same ports.
+fn close(all: &mut BTreeMap<WorkloadId, Outside>, cluster: &Cluster) {
+    let mut selectors = Selectors::new(cluster);
+    let mut strangers: Vec<(WorkloadId, Vec<Port>, String, WorkloadId)> = Vec::new();
+    for (id, outside) in all.iter() {
+        let Ok(selector) = selectors.of(*id) else { continue };
+        for other in selector.matched.iter().filter(|other| *other != id) {
+            let own = all.get(other).map(|other| &other.names);
+            for (ports, names) in &outside.names {
+                let same = own.and_then(|own| own.get(ports));
+                let lacks = |name: &&String| same.is_none_or(|same| !same.contains(*name));
+                let lacking = names.iter().filter(lacks).cloned();
+                strangers.extend(lacking.map(|name| (*id, ports.clone(), name, *other)));
+            }
+        }
+    }
+    for (id, ports, name, stranger) in strangers {
+        let Some(outside) = all.get_mut(&id) else { continue };
+        if let Some(names) = outside.names.get_mut(&ports) {
+            names.remove(&name);
+        }
+        outside.names.retain(|_, names| !names.is_empty());
+        let stranger = display(stranger, cluster);
+        outside.left_out.insert(format!(
+            "{name} cannot be said by toFQDNs: the policy's selector also fits pods that did not \
+             ask for it, of {stranger}"
+        ));
+    }
 }
 
 /// A name outside the cluster, if it was the one that Cilium would see.

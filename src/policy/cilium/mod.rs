@@ -28,19 +28,33 @@ mod rules;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use self::fqdn::Outside;
 pub use self::object::CiliumNetworkPolicy;
 use self::object::{Ends, Rule, Spec};
 use self::rules::Known;
+use super::build::build_and;
 use super::comment::{SHOWN, list};
+use super::egress::{EXTERNAL, EXTERNAL_NAME};
 use super::object::NAMESPACE_LABEL;
-use super::{Options, Policies, Policy, Refusal};
+use super::{Direction, Options, Policies, Policy, Refusal};
 use crate::cluster::Cluster;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::Report;
+
+/// The label of what leaves something out.
+const INCOMPLETE: &str = "kico.dev/incomplete";
+
+/// One policy a direction and workload that was asked for, in Cilium's words, or the reason why there is none.
+pub fn build(report: &Report, cluster: &Cluster, options: &Options<'_>) -> Policies {
+    // What is incomplete to Kubernetes may be complete to Cilium; `--strict` is about the result.
+    let lenient = Options { strict: false, ..options.clone() };
+    let outside = fqdn::outside(report, cluster);
+    let named = outside.iter().filter(|(_, outside)| !outside.is_empty());
+    let named = named.map(|(id, _)| *id).collect();
+    convert(&build_and(report, cluster, &lenient, &named), report, cluster, options)
+}
 
 /// The same policies for Cilium: same names, same places, same comments. `report` is the one that they were built from.
 pub fn convert(
@@ -103,9 +117,14 @@ impl Translation {
         let mut policy = policy.clone();
         policy.comment = policy.comment.iter().map(|line| comment(line)).collect();
         policy.incomplete.extend(left_out);
-        if is_egress(&policy.object)
+        if policy.direction() == Direction::Egress
             && let Some(outside) = self.outside.get(&policy.workload)
         {
+            // Said below, by name.
+            let said = |reason: &String| {
+                [EXTERNAL, EXTERNAL_NAME].iter().any(|words| reason.starts_with(words))
+            };
+            policy.incomplete.retain(|reason| !said(reason));
             self.add(outside, &mut spec, &mut policy);
         }
         if self.strict && !policy.incomplete.is_empty() {
@@ -121,10 +140,11 @@ impl Translation {
         policy.incomplete.sort();
         policy.incomplete.dedup();
         let mut metadata = policy.object.metadata.clone();
-        if !policy.incomplete.is_empty() {
-            let labels = metadata.labels.get_or_insert_default();
-            labels.insert("kico.dev/incomplete".into(), "true".into());
-        }
+        let labels = metadata.labels.get_or_insert_default();
+        match policy.incomplete.is_empty() {
+            true => labels.remove(INCOMPLETE),
+            false => labels.insert(INCOMPLETE.into(), "true".into()),
+        };
         policy.cilium = Some(CiliumNetworkPolicy::new(metadata, spec));
         Ok(policy)
     }
@@ -167,11 +187,6 @@ impl Translation {
             ));
         }
     }
-}
-
-fn is_egress(object: &NetworkPolicy) -> bool {
-    let types = object.spec.as_ref().and_then(|spec| spec.policy_types.as_ref());
-    types.is_some_and(|types| types.iter().any(|kind| kind == "Egress"))
 }
 
 fn lets_nodes(spec: &Spec) -> bool {

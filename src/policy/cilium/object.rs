@@ -5,6 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use crate::policy::Direction;
+
 /// The object.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,13 +37,6 @@ pub(super) struct Spec {
     pub(super) endpoint_selector: LabelSelector,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ingress: Option<Vec<Rule>>,
-}
-
-/// Which way a rule looks: it decides the names of its fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    Ingress,
-    Egress,
 }
 
 /// One rule.

@@ -11,8 +11,9 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::object::{CidrRule, Direction, Ends, Port, PortRule, Rule, Spec};
+use super::object::{CidrRule, Ends, Port, PortRule, Rule, Spec};
 use crate::cluster::Cluster;
+use crate::policy::Direction;
 use crate::policy::object::NAMESPACE_LABEL;
 
 /// Where Cilium keeps a pod's namespace, among its labels.

@@ -1,6 +1,7 @@
 //! Hand-made clusters and reports, so that what is tested here is the policies alone.
 
 mod cilium;
+mod egress;
 mod incomplete;
 mod output;
 mod wider;
@@ -280,7 +281,9 @@ fn options() -> Options<'static> {
         allow_nodes: false,
         evidence: true,
         changed_evidence: Vec::new(),
+        directions: &[Direction::Ingress],
         subjects: &|_| true,
+        clients: &|_| true,
     }
 }
 
