@@ -35,7 +35,7 @@ pub use self::object::CiliumNetworkPolicy;
 use self::object::{Ends, Rule, Spec};
 use self::rules::Known;
 use super::build::build_and;
-use super::comment::{SHOWN, list};
+use super::comment::{SHOWN, annotation, list};
 use super::egress::{EXTERNAL, EXTERNAL_NAME};
 use super::object::NAMESPACE_LABEL;
 use super::{Direction, Options, Policies, Policy, Refusal};
@@ -43,6 +43,7 @@ use crate::cluster::Cluster;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::Report;
 
+const EVIDENCE: &str = "kico.dev/evidence";
 /// The label of what leaves something out.
 const INCOMPLETE: &str = "kico.dev/incomplete";
 
@@ -68,6 +69,7 @@ pub fn convert(
         outside: fqdn::outside(report, cluster),
         dns_pods: fqdn::dns_pods(cluster),
         strict: options.strict,
+        evidence: options.evidence,
     };
     let mut out = Policies {
         refused: policies.refused.clone(),
@@ -109,6 +111,7 @@ struct Translation {
     outside: BTreeMap<WorkloadId, Outside>,
     dns_pods: Vec<LabelSelector>,
     strict: bool,
+    evidence: bool,
 }
 
 impl Translation {
@@ -165,10 +168,8 @@ impl Translation {
             return;
         }
         rules.extend(outside.rules());
-        for (ports, names) in outside.shown() {
-            let names = list(names.into_iter(), SHOWN);
-            let ports = if ports.is_empty() { "ports unknown" } else { ports.as_str() };
-            policy.comment.push(format!("toFQDNs: {names}; {ports}"));
+        if self.evidence {
+            evidence(outside, policy);
         }
         policy.comment.push(
             "toFQDNs: whatever else stands at the addresses of these names is let through too"
@@ -187,6 +188,21 @@ impl Translation {
             ));
         }
     }
+}
+
+/// What was asked for outside, in the comment and the annotation.
+fn evidence(outside: &Outside, policy: &mut Policy) {
+    let lines: Vec<String> = (outside.shown())
+        .map(|(ports, names)| {
+            let ports = if ports.is_empty() { "ports unknown" } else { ports.as_str() };
+            format!("External: {}; {ports}", list(names.into_iter(), SHOWN))
+        })
+        .collect();
+    policy.comment.extend(lines.iter().map(|line| format!("toFQDNs: {line}")));
+    let annotations = policy.object.metadata.annotations.get_or_insert_default();
+    let own = annotations.remove(EVIDENCE).unwrap_or_default();
+    let all: Vec<String> = own.lines().map(str::to_owned).chain(lines).collect();
+    annotations.insert(EVIDENCE.into(), annotation(&all));
 }
 
 fn lets_nodes(spec: &Spec) -> bool {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cluster::model::{Endpoint, EndpointSlice, Node, ServicePort};
-use crate::policy::cilium::convert;
+use crate::policy::cilium::{build, convert};
 
 const TO_DNS: &str = "{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, \
                       podSelector: {matchLabels: {k8s-app: kube-dns}}}], \
@@ -215,6 +215,57 @@ fn an_external_name_has_the_ports_that_its_service_declares() {
         assert_eq!(document["spec"]["egress"][1], yaml(expected), "{target}");
         assert_eq!(incomplete.is_empty(), complete, "{incomplete:?}");
     }
+}
+
+#[test]
+fn whoever_asked_only_for_names_outside_has_a_policy_too() {
+    let (mut world, _) = egress("");
+    world.report.connections.clear();
+    outside(&mut world, "a.example");
+    let port = ServicePort {
+        name: "dns".into(),
+        port: 53,
+        protocol: Protocol::Udp,
+        ..ServicePort::default()
+    };
+    world.cluster.snapshot.services[1].ports = vec![port];
+    let options = Options { directions: &[Direction::Egress], ..options() };
+    let kubernetes = world.build_with(&options);
+    assert_eq!((kubernetes.complete.len(), kubernetes.incomplete.len()), (0, 0));
+    let cilium = build(&world.report, &world.cluster, &options);
+    assert_eq!(cilium.refused, []);
+    let document = read(&cilium.incomplete[0]);
+    assert_eq!(document["spec"]["egress"][1], yaml("{toFQDNs: [{matchName: a.example}]}"));
+    // One reason: that a NetworkPolicy could not say it is no longer one.
+    assert_eq!(cilium.incomplete[0].incomplete.len(), 1, "{:?}", cilium.incomplete[0].incomplete);
+    let evidence = &document["metadata"]["annotations"]["kico.dev/evidence"];
+    assert_eq!(evidence, "External: a.example; ports unknown\n");
+}
+
+#[test]
+fn w18_a_name_that_a_stranger_would_get_too_is_left_out() {
+    let (mut world, policies) = egress("");
+    let other = world.deployment("sock-shop/canary", "app=user,track=canary");
+    outside(&mut world, "a.example");
+    outside(&mut world, "both.example");
+    let mut same = world.report.connections.last().unwrap().clone();
+    same.client.workload = Some(other);
+    world.report.connections.push(same);
+    let (document, incomplete) = made(&world, &policies);
+    let wanted = yaml("{toFQDNs: [{matchName: both.example}]}");
+    assert_eq!(document["spec"]["egress"][1], wanted);
+    let said = "a.example cannot be said by toFQDNs: the policy's selector also fits";
+    assert!(incomplete.iter().any(|line| line.starts_with(said)), "{incomplete:?}");
+}
+
+#[test]
+fn a_named_port_of_egress_is_incomplete_since_cilium_may_skip_it() {
+    let (world, policies) = egress(
+        ", {to: [{podSelector: {matchLabels: {app: x}}}], ports: [{port: web, protocol: TCP}]}",
+    );
+    let (document, incomplete) = made(&world, &policies);
+    assert_eq!(document["spec"]["egress"][1]["toPorts"][0]["ports"][0]["port"], "web");
+    assert!(incomplete[0].contains("cilium#30003"), "{incomplete:?}");
 }
 
 #[test]
