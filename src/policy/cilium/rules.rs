@@ -108,12 +108,12 @@ pub(super) fn spec(
         };
         match direction {
             Direction::Ingress => {
-                let rules = from.ingress.iter().flatten();
-                rules.map(|rule| convert(&rule.from, &rule.ports)).collect::<Result<(), _>>()?;
+                let mut rules = from.ingress.iter().flatten();
+                rules.try_for_each(|rule| convert(&rule.from, &rule.ports))?;
             }
             Direction::Egress => {
-                let rules = from.egress.iter().flatten();
-                rules.map(|rule| convert(&rule.to, &rule.ports)).collect::<Result<(), _>>()?;
+                let mut rules = from.egress.iter().flatten();
+                rules.try_for_each(|rule| convert(&rule.to, &rule.ports))?;
             }
         }
         if asked == 0 {
