@@ -7,8 +7,9 @@ mod evaluator;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use evaluator::{Attempt, Labels, Pod, Verdict, ingress};
+use evaluator::{Attempt, Labels, Pod, Verdict, egress, ingress};
 use kico::cluster::Cluster;
 use kico::connections::{self, join};
 use kico::policy::{self, Direction, Policies, yaml};
@@ -21,7 +22,7 @@ type Allowed = BTreeSet<(usize, usize, u16, &'static str)>;
 #[test]
 fn policies_allow_exactly_the_closure_of_their_evidence() {
     let clusters =
-        std::env::var("KICO_CLUSTERS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
+        std::env::var("KICO_CLUSTERS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000);
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let mut found = Found::default();
     std::thread::scope(|scope| {
@@ -42,6 +43,11 @@ fn policies_allow_exactly_the_closure_of_their_evidence() {
     println!("{clusters} clusters: {found:?}");
     // Nothing is proved by clusters in which nothing happens.
     assert!(found.complete * 2 > clusters && found.incomplete * 4 > clusters, "{found:?}");
+    assert!(
+        found.complete_egress * 8 > clusters && found.incomplete_egress > clusters,
+        "{found:?}"
+    );
+    assert!(found.allowed_egress > clusters * 10, "{found:?}");
     assert!(found.refused * 4 > clusters && found.allowed > clusters * 10, "{found:?}");
 }
 
@@ -50,8 +56,11 @@ fn policies_allow_exactly_the_closure_of_their_evidence() {
 struct Found {
     complete: u64,
     incomplete: u64,
+    complete_egress: u64,
+    incomplete_egress: u64,
     refused: u64,
     allowed: u64,
+    allowed_egress: u64,
 }
 
 impl Found {
@@ -59,7 +68,10 @@ impl Found {
         self.complete += more.complete;
         self.incomplete += more.incomplete;
         self.refused += more.refused;
+        self.complete_egress += more.complete_egress;
+        self.incomplete_egress += more.incomplete_egress;
         self.allowed += more.allowed;
+        self.allowed_egress += more.allowed_egress;
     }
 }
 
@@ -70,28 +82,42 @@ fn check(number: u64) -> Found {
     let policies = build(&world, &cluster, None);
     let truth = world.truth();
 
-    let documents = documents(&policies);
-    let allowed = allowed(&world, &documents);
-    let expected = world.expected(&truth);
+    let documents = self::documents(policies.complete.iter().chain(&policies.incomplete));
+    let allowed = [ingress, egress].map(|side| allowed(&world, &documents, side));
+    let expected = [world.expected(&truth), world.expected_egress(&truth)];
+    let name = |server: usize| match world.pods.get(server) {
+        Some(pod) => pod.name.clone(),
+        None => world::PLACES[server - world.pods.len()].to_string(),
+    };
     let show = |set: &mut dyn Iterator<Item = &(usize, usize, u16, &'static str)>| -> Vec<String> {
         set.map(|(client, server, port, protocol)| {
-            format!("{} → {} {port}/{protocol}", world.pods[*client].name, world.pods[*server].name)
+            format!("{} → {} {port}/{protocol}", world.pods[*client].name, name(*server))
         })
         .collect()
     };
-    let wider = show(&mut allowed.difference(&expected));
-    let narrower = show(&mut expected.difference(&allowed));
-    assert!(
-        wider.is_empty() && narrower.is_empty(),
-        "cluster {number}\nwider: {wider:#?}\nnarrower: {narrower:#?}\n{}\n{world:#?}",
-        text(&policies)
-    );
+    for (allowed, expected) in allowed.iter().zip(&expected) {
+        let wider = show(&mut allowed.difference(expected));
+        let narrower = show(&mut expected.difference(allowed));
+        assert!(
+            wider.is_empty() && narrower.is_empty(),
+            "cluster {number}\nwider: {wider:#?}\nnarrower: {narrower:#?}\n{}\n{world:#?}",
+            text(&policies)
+        );
+    }
+
+    // What both sides can say goes through both at once.
+    let through = show(&mut denied(&world, &documents, expected[0].intersection(&expected[1])));
+    assert!(through.is_empty(), "cluster {number}: {through:#?}\n{}", text(&policies));
+    // Complete policies alone, of both directions, cut nothing that was seen.
+    let complete = self::documents(policies.complete.iter());
+    let cut = show(&mut denied(&world, &complete, world.proven(&truth).iter()));
+    assert!(cut.is_empty(), "cluster {number}: {cut:#?}\n{}\n{world:#?}", text(&policies));
 
     // A policy that is called complete leaves out nothing that was seen.
     for policy in &policies.complete {
         let of = cluster.workloads.get(policy.workload);
         let subject = (of.namespace.clone(), of.kind.clone(), of.name.clone());
-        let left_out = truth.left_out(&world, &subject);
+        let left_out = truth.left_out(&world, &subject, policy.direction());
         assert!(
             left_out.is_empty(),
             "cluster {number}: {subject:?} lacks {left_out:?}\n{}",
@@ -101,15 +127,25 @@ fn check(number: u64) -> Found {
 
     // Less evidence never allows more.
     let fewer = build(&world, &cluster, Some(number));
-    let less = self::allowed(&world, &self::documents(&fewer));
-    let more = show(&mut less.difference(&allowed));
-    assert!(more.is_empty(), "cluster {number}, rows removed: {more:#?}\n{}", text(&fewer));
+    let less = self::documents(fewer.complete.iter().chain(&fewer.incomplete));
+    for (side, allowed) in [ingress, egress].into_iter().zip(&allowed) {
+        let less = self::allowed(&world, &less, side);
+        let more = show(&mut less.difference(allowed));
+        assert!(more.is_empty(), "cluster {number}, rows removed: {more:#?}\n{}", text(&fewer));
+    }
+
+    let count = |list: &[policy::Policy], direction| {
+        list.iter().filter(|policy| policy.direction() == direction).count() as u64
+    };
 
     Found {
-        complete: policies.complete.len() as u64,
-        incomplete: policies.incomplete.len() as u64,
+        complete: count(&policies.complete, Direction::Ingress),
+        incomplete: count(&policies.incomplete, Direction::Ingress),
+        complete_egress: count(&policies.complete, Direction::Egress),
+        incomplete_egress: count(&policies.incomplete, Direction::Egress),
         refused: policies.refused.len() as u64,
-        allowed: allowed.len() as u64,
+        allowed: allowed[0].len() as u64,
+        allowed_egress: allowed[1].len() as u64,
     }
 }
 
@@ -120,20 +156,20 @@ fn build(world: &World, cluster: &Cluster, without: Option<u64>) -> Policies {
         allow_nodes: false,
         evidence: true,
         changed_evidence: Vec::new(),
-        directions: &[Direction::Ingress],
+        directions: &[Direction::Ingress, Direction::Egress],
         subjects: &|_| true,
         clients: &|_| true,
     };
     policy::build(&report, cluster, &options)
 }
 
-fn documents(policies: &Policies) -> Vec<Value> {
-    let all = policies.complete.iter().chain(&policies.incomplete);
-    all.map(|policy| {
-        let text = yaml::document(policy, yaml::Place::Stream).expect("YAML");
-        serde_yaml::from_str(&text).expect("YAML that can be read")
-    })
-    .collect()
+fn documents<'p>(policies: impl Iterator<Item = &'p policy::Policy>) -> Vec<Value> {
+    policies
+        .map(|policy| {
+            let text = yaml::document(policy, yaml::Place::Stream).expect("YAML");
+            serde_yaml::from_str(&text).expect("YAML that can be read")
+        })
+        .collect()
 }
 
 fn text(policies: &Policies) -> String {
@@ -142,22 +178,53 @@ fn text(policies: &Policies) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Everything that some rule allows, over all pairs of pods and all ports that anybody has, and one that nobody has.
-fn allowed(world: &World, policies: &[Value]) -> Allowed {
-    let pods: Vec<Pod> = world.pods.iter().map(|pod| pod.seen()).collect();
-    let namespaces = world.namespaces();
+/// One side of the evaluator.
+type Side = fn(&[Value], &BTreeMap<String, Labels>, Attempt<'_>) -> Verdict;
+
+/// Everything that some rule of that side allows, over all pairs of pods, the places outside, and all ports that anybody
+/// has, and one that nobody has.
+fn allowed(world: &World, policies: &[Value], side: Side) -> Allowed {
+    let (pods, namespaces) = (ends(world), world.namespaces());
+    let is_there = |at: usize| world.pods.get(at).is_none_or(|pod| !pod.finished);
     let mut allowed = Allowed::new();
-    for (s, server) in pods.iter().enumerate().filter(|(s, _)| !world.pods[*s].finished) {
-        for (c, client) in pods.iter().enumerate().filter(|(c, _)| !world.pods[*c].finished) {
+    for (s, server) in pods.iter().enumerate().filter(|(s, _)| is_there(*s)) {
+        let clients = pods.iter().enumerate().take(world.pods.len());
+        for (c, client) in clients.filter(|(c, _)| is_there(*c)) {
             for (port, protocol) in world::PORTS {
                 let attempt = Attempt { client, server, port, protocol };
-                if ingress(policies, &namespaces, attempt) == Verdict::Allowed {
+                if side(policies, &namespaces, attempt) == Verdict::Allowed {
                     allowed.insert((c, s, port, protocol));
                 }
             }
         }
     }
     allowed
+}
+
+/// The pods, and behind them the places outside.
+fn ends(world: &World) -> Vec<Pod> {
+    let place = |address: &IpAddr| Pod {
+        namespace: String::new(),
+        labels: Labels::new(),
+        address: Some(*address),
+        ports: Vec::new(),
+    };
+    world.pods.iter().map(|pod| pod.seen()).chain(world::PLACES.iter().map(place)).collect()
+}
+
+/// What these policies deny, on either side.
+fn denied<'s>(
+    world: &World,
+    policies: &[Value],
+    attempts: impl Iterator<Item = &'s (usize, usize, u16, &'static str)>,
+) -> impl Iterator<Item = &'s (usize, usize, u16, &'static str)> {
+    let (pods, namespaces) = (ends(world), world.namespaces());
+    attempts.filter(move |(client, server, port, protocol)| {
+        let (client, server) = (&pods[*client], &pods[*server]);
+        let attempt = Attempt { client, server, port: *port, protocol };
+        ingress(policies, &namespaces, attempt) == Verdict::Denied
+            || egress(policies, &namespaces, attempt) == Verdict::Denied
+    })
 }
 
 #[test]
@@ -312,4 +379,41 @@ fn the_evaluator_reads_policies_as_the_documentation_does() {
         );
         check(operator, &[&from(&peer)], web, expected);
     }
+
+    // The other direction: the same words, read from the client's side.
+    let out =
+        |rule: &str| format!("{{podSelector: {{}}, policyTypes: [Egress], egress: [{rule}]}}");
+    let reaches =
+        |sentence: &str, specs: &[&str], (port, protocol): (u16, &str), expected: &str| {
+            let policies: Vec<Value> = specs
+                .iter()
+                .map(|spec| {
+                    let text = format!("{{metadata: {{namespace: default}}, spec: {spec}}}");
+                    serde_yaml::from_str(&text).expect("YAML")
+                })
+                .collect();
+            let reached = clients.iter().filter(|(_, server)| {
+                let attempt = Attempt { client: &db, server, port, protocol };
+                egress(&policies, &namespaces, attempt) != Verdict::Denied
+            });
+            let reached: Vec<_> = reached.map(|(name, _)| *name).collect();
+            assert_eq!(reached.join(" "), expected, "{sentence}");
+        };
+    reaches("a pod that no policy selects reaches all", &[], web, everybody);
+    let shut = "{podSelector: {}, policyTypes: [Egress]}";
+    reaches("one that is selected for egress reaches nothing", &[shut], web, "");
+    reaches("ingress alone isolates no egress", &["{podSelector: {}}"], web, everybody);
+    let unsaid = "{podSelector: {}, egress: [{ports: [{port: 1}]}]}";
+    reaches("egress rules without policyTypes are of type Egress too", &[unsaid], web, "");
+    let other = "{podSelector: {matchLabels: {role: db2}}, policyTypes: [Egress]}";
+    reaches("others are not selected", &[other], web, everybody);
+    reaches("an empty rule allows everything", &[&out("{}")], web, everybody);
+    let own = "{to: [{podSelector: {matchLabels: {role: other}}}]}";
+    reaches("podSelector: the policy's own namespace", &[&out(own)], web, "other");
+    let both = "{to: [{namespaceSelector: {matchLabels: {user: alice}}, podSelector: {matchLabels: {role: client}}}]}";
+    reaches("both in one item: both must match", &[&out(both)], web, "alice");
+    let block = "{to: [{ipBlock: {cidr: 172.17.0.0/16, except: [172.17.1.0/24]}}]}";
+    reaches("ipBlock, less its exceptions", &[&out(block)], web, "frontend");
+    reaches("a named port is the server's", &[&out("{ports: [{port: web}]}")], web, everybody);
+    reaches("and no other", &[&out("{ports: [{port: web}]}")], (80, "TCP"), "");
 }

@@ -18,8 +18,8 @@ pub(super) enum Peer {
     Workload(WorkloadId),
     /// Ingress, `--allow-nodes`: one address of one node.
     Node(String, IpAddr),
-    /// Egress: one endpoint of a Service that selects no pods (`Service default/kubernetes`).
-    Endpoint(String, IpAddr),
+    /// Egress: one endpoint of Services that select no pods (the API server).
+    Endpoint(IpAddr),
 }
 
 impl Peer {
@@ -27,7 +27,7 @@ impl Peer {
     pub(super) fn workload(&self) -> Option<WorkloadId> {
         match self {
             Peer::Workload(id) => Some(*id),
-            Peer::Node(..) | Peer::Endpoint(..) => None,
+            Peer::Node(..) | Peer::Endpoint(_) => None,
         }
     }
 }

@@ -48,7 +48,7 @@ fn line(peer: &Peer, asked: &Asked, ports: &BTreeSet<At>, cluster: &Cluster) -> 
                 "; unstable: nodes come and go, and every hostNetwork pod on it is let in",
             );
         }
-        Peer::Endpoint(..) => line.push_str("; unstable: an address, which others may get later"),
+        Peer::Endpoint(_) => line.push_str("; unstable: an address, which others may get later"),
     }
     line
 }
@@ -58,7 +58,7 @@ pub(super) fn peer_text(peer: &Peer, cluster: &Cluster) -> String {
     match peer {
         Peer::Workload(id) => display(*id, cluster),
         Peer::Node(name, address) => format!("Node {name} ({address})"),
-        Peer::Endpoint(service, address) => format!("{service} ({address})"),
+        Peer::Endpoint(address) => format!("address {address}"),
     }
 }
 

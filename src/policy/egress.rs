@@ -206,7 +206,7 @@ impl Endpoints {
             let ports = ports(service, slice);
             for address in slice.endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
                 let address = address.to_canonical();
-                match peer(service, address, cluster) {
+                match peer(address, cluster) {
                     Some(peer) => all.peers.entry(peer).or_default().extend(ports.clone()),
                     None => _ = all.others.insert(address.to_string()),
                 }
@@ -232,7 +232,7 @@ fn ports(service: &Service, slice: &EndpointSlice) -> BTreeSet<Port> {
 
 /// A pod's address stands for its workload, since the pod's next address is another one; any other is an address
 /// outside the pods' network. None: a pod's that the snapshot does not have, or has no longer; or no pod could reach it.
-fn peer(service: &Service, address: IpAddr, cluster: &Cluster) -> Option<Peer> {
+fn peer(address: IpAddr, cluster: &Cluster) -> Option<Peer> {
     let pods = cluster.snapshot.pods.iter().enumerate();
     let holders = pods.filter(|(_, pod)| {
         !pod.host_network && pod.addresses.iter().any(|own| own.to_canonical() == address)
@@ -255,8 +255,7 @@ fn peer(service: &Service, address: IpAddr, cluster: &Cluster) -> Option<Peer> {
         || address.is_multicast()
         || address.is_unspecified()
         || ranges.any(|range| range.contains(&address));
-    let meta = &service.meta;
-    (!odd).then(|| Peer::Endpoint(format!("Service {}/{}", meta.namespace, meta.name), address))
+    (!odd).then_some(Peer::Endpoint(address))
 }
 
 /// Every workload that ever held an address of this client, but the client itself.

@@ -135,7 +135,7 @@ fn item(
             let (namespace, pods) = selectors.get(id)?;
             Some(pods_of(namespace, &pods.selector))
         }
-        Peer::Node(_, address) | Peer::Endpoint(_, address) => Some(block(*address)),
+        Peer::Node(_, address) | Peer::Endpoint(address) => Some(block(*address)),
     }
 }
 

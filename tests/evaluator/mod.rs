@@ -1,5 +1,5 @@
 //! What NetworkPolicies mean, written from the Kubernetes documentation alone, on plain YAML values. It shares no code
-//! with kico, so that one mistake cannot hide another. Ingress only.
+//! with kico, so that one mistake cannot hide another.
 //! <https://kubernetes.io/docs/concepts/services-networking/network-policies/>
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use serde_yaml::Value;
 /// Labels.
 pub(crate) type Labels = BTreeMap<String, String>;
 
-/// A pod, as far as policies are concerned.
+/// A pod, as far as policies are concerned; or an address outside, which has neither namespace nor labels.
 #[derive(Clone, Debug)]
 pub(crate) struct Pod {
     pub(crate) namespace: String,
@@ -29,14 +29,14 @@ pub(crate) struct Attempt<'a> {
     pub(crate) protocol: &'a str,
 }
 
-/// What the policies say of an attempt's ingress side.
+/// What the policies say of one side of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// No policy selects the server for ingress: everything is allowed.
+    /// No policy selects the server for ingress (the client for egress): everything is allowed.
     NotIsolated,
     /// Some rule of some policy allows it.
     Allowed,
-    /// The server is isolated, and no rule allows it.
+    /// It is isolated, and no rule allows it.
     Denied,
 }
 
@@ -55,7 +55,31 @@ pub(crate) fn ingress(
             continue;
         }
         let rules = list(&spec["ingress"]);
-        if rules.iter().any(|rule| allows(rule, namespaces, attempt)) {
+        let from = |peer: &Value| is_peer(peer, namespaces, attempt.client, attempt.server);
+        if rules.iter().any(|rule| allows(&rule["from"], &rule["ports"], from, attempt)) {
+            return Verdict::Allowed;
+        }
+        verdict = Verdict::Denied;
+    }
+    verdict
+}
+
+/// The same for the client's side.
+pub(crate) fn egress(
+    policies: &[Value],
+    namespaces: &BTreeMap<String, Labels>,
+    attempt: Attempt<'_>,
+) -> Verdict {
+    let mut verdict = Verdict::NotIsolated;
+    for policy in policies {
+        let (namespace, spec) = (&policy["metadata"]["namespace"], &policy["spec"]);
+        let here = namespace.as_str() == Some(&attempt.client.namespace);
+        if !here || !is_for_egress(spec) || !selects(&spec["podSelector"], &attempt.client.labels) {
+            continue;
+        }
+        let rules = list(&spec["egress"]);
+        let to = |peer: &Value| is_peer(peer, namespaces, attempt.server, attempt.client);
+        if rules.iter().any(|rule| allows(&rule["to"], &rule["ports"], to, attempt)) {
             return Verdict::Allowed;
         }
         verdict = Verdict::Denied;
@@ -69,18 +93,31 @@ fn is_for_ingress(spec: &Value) -> bool {
     types.is_empty() || types.iter().any(|kind| kind == "Ingress")
 }
 
-/// A rule allows what matches both its `from` and its `ports`; either, if empty or missing, matches everything.
-fn allows(rule: &Value, namespaces: &BTreeMap<String, Labels>, attempt: Attempt<'_>) -> bool {
-    let (from, ports) = (list(&rule["from"]), list(&rule["ports"]));
-    let source = from.is_empty() || from.iter().any(|peer| is_from(peer, namespaces, attempt));
-    let port = ports.is_empty() || ports.iter().any(|port| is_to(port, attempt));
-    source && port
+/// Without `policyTypes`, Egress is one if there are egress rules.
+fn is_for_egress(spec: &Value) -> bool {
+    let types = list(&spec["policyTypes"]);
+    (types.is_empty() && !list(&spec["egress"]).is_empty())
+        || types.iter().any(|kind| kind == "Egress")
 }
 
-fn is_from(peer: &Value, namespaces: &BTreeMap<String, Labels>, attempt: Attempt<'_>) -> bool {
+/// A rule allows what matches both its peers and its `ports`; either, if empty or missing, matches everything.
+fn allows(
+    peers: &Value,
+    ports: &Value,
+    is_peer: impl Fn(&Value) -> bool,
+    attempt: Attempt<'_>,
+) -> bool {
+    let (peers, ports) = (list(peers), list(ports));
+    let peer = peers.is_empty() || peers.iter().any(is_peer);
+    let port = ports.is_empty() || ports.iter().any(|port| is_to(port, attempt));
+    peer && port
+}
+
+/// Whether `other` is meant by an item of a policy that selects `own`.
+fn is_peer(peer: &Value, namespaces: &BTreeMap<String, Labels>, other: &Pod, own: &Pod) -> bool {
     let block = &peer["ipBlock"];
     if !block.is_null() {
-        let Some(address) = attempt.client.address else { return false };
+        let Some(address) = other.address else { return false };
         let except = list(&block["except"]);
         return in_block(&block["cidr"], address)
             && !except.iter().any(|cidr| in_block(cidr, address));
@@ -88,17 +125,14 @@ fn is_from(peer: &Value, namespaces: &BTreeMap<String, Labels>, attempt: Attempt
     let (of_namespace, of_pod) = (&peer["namespaceSelector"], &peer["podSelector"]);
     // A namespaceSelector says which namespaces; without it, the policy's own.
     let namespace = if of_namespace.is_null() {
-        attempt.client.namespace == attempt.server.namespace
+        other.namespace == own.namespace
     } else {
-        let none = Labels::new();
-        selects(of_namespace, namespaces.get(&attempt.client.namespace).unwrap_or(&none))
+        // What is outside the cluster is in no namespace at all.
+        namespaces.get(&other.namespace).is_some_and(|labels| selects(of_namespace, labels))
     };
     // A namespaceSelector alone means all pods there; an item with neither is not valid.
-    let pod = if of_pod.is_null() {
-        !of_namespace.is_null()
-    } else {
-        selects(of_pod, &attempt.client.labels)
-    };
+    let pod =
+        if of_pod.is_null() { !of_namespace.is_null() } else { selects(of_pod, &other.labels) };
     namespace && pod
 }
 

@@ -1,6 +1,6 @@
 //! The world as kico gets it: a snapshot, and a tally.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -12,7 +12,7 @@ use kico::log::Place;
 use kico::log::record::{Kind, QType, Rcode};
 use kico::log::tally::{Row, Tally};
 
-use super::{Dice, HOUR, Load, NAMESPACES, START, World};
+use super::{Dice, HOUR, Load, NAMESPACES, SERVICE, START, SYSTEM, World};
 
 impl World {
     /// What `kubectl get ... -o json` would have said, two hours after the last change.
@@ -23,7 +23,7 @@ impl World {
             path: "pods.json".into(),
             time: Some(START + 4 * HOUR),
             pods: pods.iter().map(|pod| pod.meta.uid.clone()).collect(),
-            namespaces: HashSet::from(NAMESPACES.map(String::from)),
+            namespaces: NAMESPACES.iter().chain([&SYSTEM]).map(|n| (*n).to_owned()).collect(),
             ..Moment::default()
         };
         let mut snapshot = Snapshot {
@@ -33,7 +33,7 @@ impl World {
             controllers: (0..self.loads.len()).flat_map(|load| self.controllers(load)).collect(),
             services: self.services.iter().map(service).collect(),
             slices: (0..self.services.len()).flat_map(|service| self.slices(service)).collect(),
-            namespaces: NAMESPACES.iter().map(named).collect(),
+            namespaces: NAMESPACES.iter().chain([&SYSTEM]).map(named).collect(),
             nodes: vec![Node {
                 meta: named(&"node-1"),
                 addresses: vec![self.node],
@@ -193,6 +193,14 @@ impl World {
                 vec![port("web", 22, "TCP")],
             ));
         }
+        if !service.manual.is_empty() {
+            let outside = |ip: &IpAddr| Endpoint { addresses: vec![*ip], ..Endpoint::default() };
+            slices.push(slice(
+                format!("{}-manual", service.name),
+                service.manual.iter().map(outside).collect(),
+                vec![port("web", 6443, "TCP")],
+            ));
+        }
         slices
     }
 
@@ -240,8 +248,8 @@ fn service(made: &super::Service) -> Service {
             .iter()
             .map(|(name, protocol, target)| ServicePort {
                 name: name.clone(),
-                // Never the pods' port: a policy that says it is wrong.
-                port: 22,
+                // Never the pods' port (but for DNS): a policy that says it is wrong.
+                port: if made.namespace == SYSTEM && name != "metrics" { 53 } else { 22 },
                 protocol: as_protocol(protocol),
                 target: match target {
                     Ok(number) => TargetPort::Number(*number),
@@ -249,7 +257,7 @@ fn service(made: &super::Service) -> Service {
                 },
             })
             .collect(),
-        cluster_ips: vec![IpAddr::from([10, 96, 0, 9])],
+        cluster_ips: vec![SERVICE],
         headless: made.ports.is_empty(),
         external_name: if made.kind == "ExternalName" {
             "example.org".into()

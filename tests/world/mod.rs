@@ -1,6 +1,8 @@
 //! Random clusters and logs whose truth is known, because they are made here: who asked, what stood behind it, and so
 //! what policies may allow. Small on purpose: few labels, so that selectors overlap.
 
+mod dns;
+mod egress;
 mod made;
 mod truth;
 
@@ -13,7 +15,7 @@ use serde_yaml::Value;
 use crate::evaluator::{Labels, Pod};
 
 /// Every port that anybody has, and one that nobody has.
-pub(crate) const PORTS: [(u16, &str); 7] = [
+pub(crate) const PORTS: [(u16, &str); 12] = [
     (80, "TCP"),
     (8080, "TCP"),
     (9090, "TCP"),
@@ -21,9 +23,23 @@ pub(crate) const PORTS: [(u16, &str); 7] = [
     (8080, "UDP"),
     (5432, "TCP"),
     (22, "TCP"),
+    (53, "TCP"),
+    (5353, "UDP"),
+    (5353, "TCP"),
+    (9153, "TCP"),
+    (6443, "TCP"),
 ];
 
 pub(crate) const NAMESPACES: [&str; 3] = ["alpha", "beta", "gamma"];
+/// Where the cluster's DNS is.
+const SYSTEM: &str = "kube-system";
+/// Every Service's own address, a DNS cache's, a server's outside, and nobody's.
+const SERVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 9));
+const CACHE: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 20, 10));
+const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 11));
+/// Addresses that are no pod's.
+pub(crate) const PLACES: [IpAddr; 4] = [SERVICE, CACHE, OUTSIDE, NOBODY];
 const HOUR: Time = 3600 * SECOND;
 /// When the pods that are there from the start were made.
 const START: Time = 1_767_225_600 * SECOND;
@@ -78,6 +94,8 @@ struct Service {
     /// Whether there are EndpointSlices; and of whom somebody wrote down endpoints that are not the Service's.
     sliced: bool,
     forged: Vec<usize>,
+    /// Addresses that somebody wrote down, of a Service without selector.
+    manual: Vec<IpAddr>,
 }
 
 /// A row of the log.
@@ -138,7 +156,10 @@ impl World {
         for index in 0..1 + dice.below(5) {
             world.add_service(&mut dice, index);
         }
-        for _ in 0..4 + dice.below(20) {
+        if !dice.one_in(12) {
+            world.add_dns(&mut dice);
+        }
+        for _ in 0..6 + dice.below(24) {
             world.add_row(&mut dice);
         }
         world
@@ -272,6 +293,12 @@ impl World {
         if dice.one_in(8) {
             ports.clear();
         }
+        let mut manual = Vec::new();
+        if dice.one_in(10) {
+            selector.clear();
+            manual.push(OUTSIDE);
+            manual.extend(dice.one_in(2).then_some(self.node));
+        }
         let forged = (0..self.pods.len()).filter(|_| dice.one_in(6)).collect();
         self.services.push(Service {
             namespace,
@@ -282,6 +309,7 @@ impl World {
             ports,
             sliced: dice.one_in(2),
             forged,
+            manual,
         });
         let (last, before) = self.services.split_last().expect("one was pushed");
         if before.iter().any(|s| (&s.namespace, &s.name) == (&last.namespace, &last.name)) {
@@ -330,7 +358,7 @@ impl World {
     pub(crate) fn namespaces(&self) -> BTreeMap<String, Labels> {
         let label =
             |name: &str| BTreeMap::from([("kubernetes.io/metadata.name".into(), name.into())]);
-        NAMESPACES.iter().map(|name| ((*name).into(), label(name))).collect()
+        NAMESPACES.iter().chain([&SYSTEM]).map(|name| ((*name).into(), label(name))).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use kico::policy::Direction;
 use kico::time::Time;
 use serde_yaml::Value;
 
@@ -11,19 +12,30 @@ use crate::Allowed;
 use crate::evaluator::{Labels, selects};
 
 /// A port of a workload: a number, or what each pod's port of that name is.
-type Spec = (Result<u16, String>, &'static str);
+pub(super) type Spec = (Result<u16, String>, &'static str);
+
+/// What is connected to: a workload by index, or an address that is no pod's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum End {
+    Load(usize),
+    Address(IpAddr),
+}
 
 /// Client, server, port: workloads by index.
-type Tuple = (usize, usize, Spec);
+pub(super) type Tuple = (usize, End, Spec);
 
 /// Labels that change from pod to pod.
 const VOLATILE: [&str; 3] = ["pod-template-hash", "controller-revision-hash", "job-name"];
 
 /// What the log proves.
 pub(crate) struct Truth {
-    evidence: BTreeSet<Tuple>,
+    pub(super) evidence: BTreeSet<Tuple>,
     /// Workloads that somebody asked for who cannot be named, or in a way that proves nothing.
     doubtful: BTreeSet<usize>,
+    /// The same from the client's side, for what an egress policy can say.
+    pub(super) egress: BTreeSet<Tuple>,
+    /// Workloads that asked, or may have asked, for what no egress policy can say.
+    partial: BTreeSet<usize>,
 }
 
 impl Truth {
@@ -32,20 +44,28 @@ impl Truth {
         &self,
         world: &World,
         subject: &(String, String, String),
+        direction: Direction,
     ) -> Vec<String> {
         let is = |load: &usize| {
             let load = &world.loads[*load];
             (&load.namespace, load.kind, &load.name) == (&subject.0, subject.1.as_str(), &subject.2)
         };
-        let kept = world.closed(&self.evidence);
-        let dropped = self.evidence.difference(&kept).filter(|tuple| is(&tuple.1));
-        let doubtful = self.doubtful.iter().filter(|load| is(load)).map(|_| "somebody".to_owned());
+        let (evidence, doubtful) = match direction {
+            Direction::Ingress => (&self.evidence, &self.doubtful),
+            Direction::Egress => (&self.egress, &self.partial),
+        };
+        let kept = world.closed(evidence);
+        let dropped = evidence.difference(&kept).filter(|(client, server, _)| match direction {
+            Direction::Ingress => matches!(server, End::Load(server) if is(server)),
+            Direction::Egress => is(client),
+        });
+        let doubtful = doubtful.iter().filter(|load| is(load)).map(|_| "somebody".to_owned());
         dropped.map(|tuple| format!("{tuple:?}")).chain(doubtful).collect()
     }
 }
 
 /// Who asked.
-enum Who {
+pub(super) enum Who {
     One(usize),
     Doubtful,
 }
@@ -53,7 +73,9 @@ enum Who {
 impl World {
     /// Reads the log as somebody would who knows who held which address when.
     pub(crate) fn truth(&self) -> Truth {
-        let mut truth = Truth { evidence: BTreeSet::new(), doubtful: BTreeSet::new() };
+        let (egress, partial) = self.egress_truth();
+        let mut truth =
+            Truth { evidence: BTreeSet::new(), doubtful: BTreeSet::new(), egress, partial };
         // Whether a client asked for a Service by SRV names alone, and for which ports.
         let mut services: BTreeMap<(usize, usize), Option<BTreeSet<String>>> = BTreeMap::new();
         for row in self.rows.iter().filter(|row| row.answered) {
@@ -89,7 +111,7 @@ impl World {
                         let held = self.holders(*address, row.time);
                         let ports = held.iter().flat_map(|pod| &self.pods[*pod].ports);
                         let specs = ports.map(|(_, number, protocol)| (Ok(*number), *protocol));
-                        truth.evidence.extend(specs.map(|spec| (client, server, spec)));
+                        truth.evidence.extend(specs.map(|spec| (client, End::Load(server), spec)));
                     }
                 },
             }
@@ -100,16 +122,19 @@ impl World {
                 if specs.is_empty() {
                     truth.doubtful.insert(server);
                 }
-                truth.evidence.extend(specs.into_iter().map(|spec| (client, server, spec)));
+                truth
+                    .evidence
+                    .extend(specs.into_iter().map(|spec| (client, End::Load(server), spec)));
             }
         }
         // What is never the subject of a policy is nobody's right.
-        truth.evidence.retain(|tuple| !self.loads[tuple.1].host);
+        let may = |load: usize| !self.loads[load].host && !self.is_dns(load);
+        truth.evidence.retain(|tuple| matches!(tuple.1, End::Load(load) if may(load)));
         truth
     }
 
     /// The pods that held an address: at that time, or ever.
-    fn holders(&self, ip: IpAddr, time: Option<Time>) -> Vec<usize> {
+    pub(super) fn holders(&self, ip: IpAddr, time: Option<Time>) -> Vec<usize> {
         let held = |pod: &usize| {
             let pod = &self.pods[*pod];
             let then = time.is_none_or(|t| pod.start <= t && pod.end.is_none_or(|end| t <= end));
@@ -118,11 +143,11 @@ impl World {
         (0..self.pods.len()).filter(held).collect()
     }
 
-    fn running(&self, ip: IpAddr) -> impl Iterator<Item = usize> {
+    pub(super) fn running(&self, ip: IpAddr) -> impl Iterator<Item = usize> {
         self.holders(ip, None).into_iter().filter(|pod| !self.pods[*pod].finished)
     }
 
-    fn who(&self, ip: IpAddr, time: Option<Time>) -> Who {
+    pub(super) fn who(&self, ip: IpAddr, time: Option<Time>) -> Who {
         if ip == self.node {
             return Who::Doubtful;
         }
@@ -150,7 +175,7 @@ impl World {
 
     /// The workloads behind a Service: its pods' owners, and those whose template it selects, unless EndpointSlices
     /// name its pods.
-    fn behind(&self, service: usize) -> BTreeSet<usize> {
+    pub(super) fn behind(&self, service: usize) -> BTreeSet<usize> {
         let pods = self.backing(service);
         let mut loads: BTreeSet<usize> = pods.iter().map(|pod| self.pods[*pod].load).collect();
         let of = &self.services[service];
@@ -167,7 +192,7 @@ impl World {
     }
 
     /// A Service's ports on one workload's pods.
-    fn specs(
+    pub(super) fn specs(
         &self,
         service: usize,
         load: usize,
@@ -244,12 +269,18 @@ impl World {
     }
 
     /// The largest part of the evidence that holds for all whom its selectors reach.
-    fn closed(&self, evidence: &BTreeSet<Tuple>) -> BTreeSet<Tuple> {
+    pub(super) fn closed(&self, evidence: &BTreeSet<Tuple>) -> BTreeSet<Tuple> {
         let reach: Vec<_> = (0..self.loads.len()).map(|load| self.reach(load)).collect();
         let mut kept = evidence.clone();
         loop {
             let stands = |(client, server, spec): &Tuple| {
-                let (Some(clients), Some(servers)) = (&reach[*client], &reach[*server]) else {
+                let servers: Option<BTreeSet<End>> = match server {
+                    End::Load(load) => reach[*load]
+                        .as_ref()
+                        .map(|all| all.iter().copied().map(End::Load).collect()),
+                    End::Address(_) => Some(BTreeSet::from([*server])),
+                };
+                let (Some(clients), Some(servers)) = (&reach[*client], servers) else {
                     return false;
                 };
                 clients
@@ -269,6 +300,7 @@ impl World {
     pub(crate) fn expected(&self, truth: &Truth) -> Allowed {
         let mut expected = Allowed::new();
         for (client, server, (target, protocol)) in self.closed(&truth.evidence) {
+            let End::Load(server) = server else { continue };
             for (s, to) in
                 self.pods.iter().enumerate().filter(|(_, pod)| pod.load == server && !pod.finished)
             {
