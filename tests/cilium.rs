@@ -6,11 +6,11 @@ mod evaluator;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cnp::evaluate::{End, verdict};
 use cnp::schema::complaints;
-use evaluator::{Attempt, Pod, Verdict, ingress, selects};
+use evaluator::{Attempt, Pod, Verdict, egress, ingress};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kico::cluster::Cluster;
 use kico::cluster::workloads::WorkloadId;
@@ -210,18 +210,13 @@ fn cilium_allows_exactly_what_the_networkpolicy_does() {
         let object = policy(number);
         let (own, made) = convert(&object).expect("a shape that kico writes");
         assert_eq!(complaints(&made), [""; 0], "{made:#?}");
-        let turned = turned(&own);
         blocks += usize::from(format!("{made:?}").contains("CIDRSet"));
         for (subject, end) in world.iter().filter(|(_, end)| end.pod.is_some()) {
             for (peer, other) in &world {
                 for (port, protocol) in PORTS.iter().copied().chain([(1059, "TCP"), (81, "TCP")]) {
                     for direction in ["ingress", "egress"] {
-                        let wanted = match direction {
-                            "ingress" => incoming(&own, &namespaces, subject, peer, port, protocol),
-                            _ => {
-                                outgoing(&own, &turned, &namespaces, subject, peer, port, protocol)
-                            }
-                        };
+                        let wanted =
+                            wanted(&own, &namespaces, direction, (subject, peer), (port, protocol));
                         let got = verdict(
                             std::slice::from_ref(&made),
                             direction,
@@ -244,60 +239,26 @@ fn cilium_allows_exactly_what_the_networkpolicy_does() {
 
 type Namespaces = BTreeMap<String, BTreeMap<String, String>>;
 
-fn incoming(
+/// What the NetworkPolicy says.
+fn wanted(
     policy: &Value,
     namespaces: &Namespaces,
-    subject: &Pod,
-    peer: &Pod,
-    port: u16,
-    protocol: &str,
+    direction: &str,
+    (subject, peer): (&Pod, &Pod),
+    (port, protocol): (u16, &str),
 ) -> Option<bool> {
-    let attempt = Attempt { client: peer, server: subject, port, protocol };
-    match ingress(std::slice::from_ref(policy), namespaces, attempt) {
-        Verdict::NotIsolated => None,
-        verdict => Some(verdict == Verdict::Allowed),
-    }
-}
-
-/// Each egress rule as an ingress rule of the other end: peers and ports mean the same there.
-fn turned(policy: &Value) -> Vec<Value> {
-    let rules = policy["spec"]["egress"].as_sequence().into_iter().flatten();
-    let turned = rules.map(|rule| {
-        let rule = [&rule["to"], &rule["ports"]].map(|v| serde_json::to_string(v).expect("JSON"));
-        let text = format!(
-            "{{metadata: {{namespace: {}}}, spec: {{podSelector: {{}}, ingress: [{{from: {}, ports: {}}}]}}}}",
-            policy["metadata"]["namespace"].as_str().expect("a namespace"),
-            rule[0],
-            rule[1]
-        );
-        serde_yaml::from_str(&text).expect("YAML")
-    });
-    turned.collect()
-}
-
-fn outgoing(
-    policy: &Value,
-    turned: &[Value],
-    namespaces: &Namespaces,
-    subject: &Pod,
-    peer: &Pod,
-    port: u16,
-    protocol: &str,
-) -> Option<bool> {
-    let (namespace, spec) = (&policy["metadata"]["namespace"], &policy["spec"]);
-    let types = spec["policyTypes"].as_sequence()?;
-    let own = namespace.as_str() == Some(&subject.namespace);
-    if !own
-        || !types.iter().any(|t| t == "Egress")
-        || !selects(&spec["podSelector"], &subject.labels)
-    {
-        return None;
-    }
-    // The other end as a client of a pod that has its ports and stands where the policy does.
-    let ports = peer.ports.clone();
-    let here = Pod { ports, labels: BTreeMap::new(), address: None, ..subject.clone() };
-    let attempt = Attempt { client: peer, server: &here, port, protocol };
-    Some(ingress(turned, namespaces, attempt) == Verdict::Allowed)
+    let policies = std::slice::from_ref(policy);
+    let verdict = match direction {
+        "ingress" => {
+            let attempt = Attempt { client: peer, server: subject, port, protocol };
+            ingress(policies, namespaces, attempt)
+        }
+        _ => {
+            let attempt = Attempt { client: subject, server: peer, port, protocol };
+            egress(policies, namespaces, attempt)
+        }
+    };
+    (verdict != Verdict::NotIsolated).then_some(verdict == Verdict::Allowed)
 }
 
 #[test]
@@ -408,7 +369,7 @@ fn every_document_of_the_cases_is_one_that_cilium_takes() {
     assert!(documents > 5, "only {documents}");
 }
 
-fn is_yaml(path: &PathBuf) -> bool {
+fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml")
         && path.components().any(|part| part.as_os_str() == "written")
 }
