@@ -80,8 +80,8 @@ pub struct Analyze {
     pub group_by: GroupBy,
 
     /// What to write, and where; repeatable, all in one pass. FORMAT: table, wide, csv, json, yaml, markdown,
-    /// networkpolicy (netpol). At most one without PATH goes to standard output. Policies: a PATH that ends in / is
-    /// a directory with one file a policy and a kustomization.yaml
+    /// networkpolicy (netpol), ciliumnetworkpolicy (cnp). At most one without PATH goes to standard output. Policies: a
+    /// PATH that ends in / is a directory with one file a policy and a kustomization.yaml
     #[arg(short, long, value_name = "FORMAT[=PATH]", help_heading = "Reports")]
     pub output: Vec<String>,
 

@@ -26,8 +26,7 @@ pub(super) const GET: &str = "kubectl get pods,services,namespaces,endpointslice
 pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     let outputs =
         if args.suggest_netpol { Vec::new() } else { outputs::parse(&args.output, outputs::ALL)? };
-    let wants_policies =
-        args.suggest_netpol || outputs.iter().any(|o| o.format == Format::NetworkPolicy);
+    let wants_policies = args.suggest_netpol || outputs.iter().any(|o| o.format.is_policies());
     if wants_policies {
         check_choice(args)?;
     }
@@ -72,13 +71,19 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
             subjects: &subjects,
             clients: &clients,
         };
-        policy::build(&join(GroupBy::Workload, None), &cluster, &options)
+        let report = join(GroupBy::Workload, None);
+        let policies = policy::build(&report, &cluster, &options);
+        let wanted = outputs.iter().any(|o| o.format == Format::CiliumNetworkPolicy);
+        let cilium = wanted.then(|| policy::cilium::build(&report, &cluster, &options));
+        (policies, cilium)
     });
+    let (policies, cilium) = policies.map_or((None, None), |(own, cilium)| (Some(own), cilium));
     let made = Made {
         report: &report,
         view: grouped.as_ref().unwrap_or(&report),
         cluster: &cluster,
         policies,
+        cilium,
     };
     if report.connections.is_empty() {
         messages.note(&nothing_shown(&report, &args.filter));
@@ -186,6 +191,8 @@ struct Made<'a> {
     view: &'a Report,
     cluster: &'a Cluster,
     policies: Option<Policies>,
+    /// The same for Cilium, if that was asked for.
+    cilium: Option<Policies>,
 }
 
 impl Made<'_> {
@@ -196,7 +203,7 @@ impl Made<'_> {
             Place::File(path) => {
                 write_beside(path, |out| self.format(output.format, Style::default(), out))?;
             }
-            Place::Directory(path) => return self.directory(path),
+            Place::Directory(path) => return self.directory(output.format, path),
         }
         Ok(Vec::new())
     }
@@ -209,19 +216,27 @@ impl Made<'_> {
             Format::Markdown => report::markdown::write(self.view, self.cluster, out),
             Format::Json => report::json::write(self.report, self.cluster, out),
             Format::Yaml => report::yaml::write(self.report, self.cluster, out),
-            Format::NetworkPolicy => self.stream(out),
+            Format::NetworkPolicy | Format::CiliumNetworkPolicy => self.stream(format, out),
         }
     }
 
-    fn stream(&self, out: &mut dyn Write) -> io::Result<()> {
-        match &self.policies {
+    /// The policies that a format writes.
+    fn policies(&self, format: Format) -> Option<&Policies> {
+        match format {
+            Format::CiliumNetworkPolicy => self.cilium.as_ref(),
+            _ => self.policies.as_ref(),
+        }
+    }
+
+    fn stream(&self, format: Format, out: &mut dyn Write) -> io::Result<()> {
+        match self.policies(format) {
             Some(policies) => policy::write::stream(policies, out).map_err(io::Error::other),
             None => Ok(()),
         }
     }
 
-    fn directory(&self, path: &Path) -> Result<Vec<String>> {
-        let Some(policies) = &self.policies else { return Ok(Vec::new()) };
+    fn directory(&self, format: Format, path: &Path) -> Result<Vec<String>> {
+        let Some(policies) = self.policies(format) else { return Ok(Vec::new()) };
         let written = policy::write::directory(policies, path)?;
         let mut notes = vec![format!(
             "{} written to {}, {} of them incomplete",
@@ -255,7 +270,7 @@ impl Made<'_> {
                     out.write_all(line)?;
                 }
             }
-            self.stream(out)
+            self.stream(Format::NetworkPolicy, out)
         })
     }
 }

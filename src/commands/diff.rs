@@ -82,9 +82,7 @@ fn format(diff: &Diff, format: Format, style: Style, out: &mut dyn Write) -> io:
         Format::Yaml => report::diff_json::write_yaml(diff, out),
         Format::Markdown => report::diff::markdown(diff, out),
         // `FINDINGS` offers nothing else.
-        Format::Table | Format::Wide | Format::Csv | Format::NetworkPolicy => {
-            report::diff::table(diff, style, out)
-        }
+        _ => report::diff::table(diff, style, out),
     }
 }
 

@@ -17,6 +17,14 @@ pub(super) enum Format {
     Yaml,
     Markdown,
     NetworkPolicy,
+    CiliumNetworkPolicy,
+}
+
+impl Format {
+    /// Whether it writes policies.
+    pub(super) fn is_policies(self) -> bool {
+        matches!(self, Format::NetworkPolicy | Format::CiliumNetworkPolicy)
+    }
 }
 
 const FORMATS: &[(&str, Format)] = &[
@@ -28,6 +36,8 @@ const FORMATS: &[(&str, Format)] = &[
     ("markdown", Format::Markdown),
     ("networkpolicy", Format::NetworkPolicy),
     ("netpol", Format::NetworkPolicy),
+    ("ciliumnetworkpolicy", Format::CiliumNetworkPolicy),
+    ("cnp", Format::CiliumNetworkPolicy),
 ];
 
 /// Everything: what `analyze` writes.
@@ -39,6 +49,7 @@ pub(super) const ALL: &[Format] = &[
     Format::Yaml,
     Format::Markdown,
     Format::NetworkPolicy,
+    Format::CiliumNetworkPolicy,
 ];
 
 /// What is written of findings.
@@ -106,7 +117,7 @@ fn parse_one(value: &str, offered: &[Format]) -> Result<Output> {
     let place = match path {
         None => Place::Stdout,
         Some(path) if path.ends_with('/') || Path::new(path).is_dir() => {
-            if *format != Format::NetworkPolicy {
+            if !format.is_policies() {
                 bail!("-o {value}: is a directory; only policies go to one");
             }
             Place::Directory(PathBuf::from(path))
@@ -149,6 +160,8 @@ mod tests {
         check(&["csv=-"], "Csv Stdout");
         check(&["json", "csv=a.csv"], r#"Csv File("a.csv"), Json Stdout"#);
         check(&["netpol=p/"], r#"NetworkPolicy Directory("p/")"#);
+        check(&["cnp=p/"], r#"CiliumNetworkPolicy Directory("p/")"#);
+        check(&["ciliumnetworkpolicy"], "CiliumNetworkPolicy Stdout");
         check(&["networkpolicy=p.yaml"], r#"NetworkPolicy File("p.yaml")"#);
         check(&["csv="], "error: -o csv=: the path behind = is empty");
         check(&["csv=p/"], "error: -o csv=p/: is a directory; only policies go to one");
@@ -159,7 +172,7 @@ mod tests {
         );
         check(
             &["dot"],
-            "error: -o dot: unknown format; kico writes table, wide, csv, json, yaml, markdown, networkpolicy, netpol",
+            "error: -o dot: unknown format; kico writes table, wide, csv, json, yaml, markdown, networkpolicy, netpol, ciliumnetworkpolicy, cnp",
         );
     }
 

@@ -17,13 +17,23 @@ use crate::connections::Report;
 
 /// One policy a direction and workload that was asked for, or the reason why there is none.
 pub fn build(report: &Report, cluster: &Cluster, options: &Options<'_>) -> Policies {
+    build_and(report, cluster, options, &BTreeSet::new())
+}
+
+/// The same; the workloads of `dns_alone` get an egress policy even if it leads to the cluster's DNS and nowhere else.
+pub(super) fn build_and(
+    report: &Report,
+    cluster: &Cluster,
+    options: &Options<'_>,
+    dns_alone: &BTreeSet<WorkloadId>,
+) -> Policies {
     let mut selectors = Selectors::new(cluster);
     let mut policies = Policies::default();
     let wanted = |direction| options.directions.contains(&direction);
     if wanted(Direction::Ingress) {
         let evidence = gather(report, cluster, options);
         policies.notes = notes(cluster, &evidence, options);
-        let side = Side { direction: Direction::Ingress, evidence, first: None };
+        let side = Side { direction: Direction::Ingress, evidence, first: None, dns_alone };
         side.build(&mut policies, &mut selectors, cluster, options);
     } else {
         // Those about ingress subjects are not asked for; the rest holds for every policy.
@@ -35,7 +45,8 @@ pub fn build(report: &Report, cluster: &Cluster, options: &Options<'_>) -> Polic
             Ok(dns) => {
                 let evidence = egress::gather(report, cluster);
                 policies.notes.extend(egress::notes(report, cluster, &evidence, options));
-                let side = Side { direction: Direction::Egress, evidence, first: Some(dns) };
+                let side =
+                    Side { direction: Direction::Egress, evidence, first: Some(dns), dns_alone };
                 side.build(&mut policies, &mut selectors, cluster, options);
             }
             Err(reason) => policies.refused.push(Refusal {
@@ -54,14 +65,16 @@ pub fn build(report: &Report, cluster: &Cluster, options: &Options<'_>) -> Polic
 }
 
 /// Everything about one direction.
-struct Side {
+struct Side<'a> {
     direction: Direction,
     evidence: Evidence,
     /// Egress: the rules to the cluster's DNS.
     first: Option<Dns>,
+    /// Who needs no other peer.
+    dns_alone: &'a BTreeSet<WorkloadId>,
 }
 
-impl Side {
+impl Side<'_> {
     fn build(
         &self,
         policies: &mut Policies,
@@ -124,8 +137,10 @@ impl Side {
             options,
             selectors,
         };
+        let nothing = BTreeMap::new();
         for (&id, reasons) in &reasons {
-            match allowed.get(&id) {
+            let alone = direction == Direction::Egress && self.dns_alone.contains(&id);
+            match allowed.get(&id).or_else(|| alone.then_some(&nothing)) {
                 None => {
                     let list = join(reasons.iter().map(String::as_str));
                     let nobody = match direction {

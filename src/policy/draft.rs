@@ -66,6 +66,7 @@ impl Draft<'_, '_> {
         let idle = idle.filter(|other| !selectors.contains_key(other)).collect();
         Some(Policy {
             object,
+            cilium: None,
             workload: id,
             comment: self.comment(id, &own, &evidence, idle),
             incomplete: reasons.iter().cloned().collect(),

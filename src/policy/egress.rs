@@ -17,8 +17,10 @@ use crate::cluster::model::{EndpointSlice, Service};
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Client, Connection, Proof, Report, ServerKind, Status};
 
-const EXTERNAL: &str = "it asked for names outside the cluster, which no NetworkPolicy can say";
-const EXTERNAL_NAME: &str = "it asked for an ExternalName, whose answer is outside the cluster";
+pub(super) const EXTERNAL: &str =
+    "it asked for names outside the cluster, which no NetworkPolicy can say";
+pub(super) const EXTERNAL_NAME: &str =
+    "it asked for an ExternalName, whose answer is outside the cluster";
 const NOT_IN_SNAPSHOT: &str = "it asked for what the snapshot does not have";
 const NO_BACKENDS: &str = "it asked for what no pod and no template of the snapshot stands behind";
 const NO_POD: &str = "it asked for addresses that no one pod is known to have held";

@@ -5,8 +5,8 @@
 //! `egress_dns` is the rule without which no egress policy is written; `selectors` which labels stand for a workload;
 //! `closure` what of the evidence those labels can say without saying more; `build` decides who gets a policy,
 //! `around` looks at what else the snapshot says; `draft`, `object` and `comment` make the object and the lines above
-//! it, [`yaml`] and [`mod@write`] the bytes. The other way round, [`evaluate`] says what any policies mean, sharing
-//! nothing with what writes them, and [`verify`] what they would do to what was seen.
+//! it, [`cilium`] says the same to Cilium, [`yaml`] and [`mod@write`] are the bytes. The other way round, [`evaluate`]
+//! says what any policies mean, sharing nothing with what writes them, and [`verify`] what they would do to what was seen.
 //!
 //! # Every way to be wider than the evidence
 //!
@@ -25,6 +25,7 @@
 
 mod around;
 mod build;
+pub mod cilium;
 mod closure;
 mod comment;
 mod draft;
@@ -125,6 +126,8 @@ pub struct Policies {
 pub struct Policy {
     /// The object itself.
     pub object: NetworkPolicy,
+    /// What is written instead, where [`cilium::convert`] made it.
+    pub cilium: Option<cilium::CiliumNetworkPolicy>,
     /// Whose pods it selects.
     pub workload: WorkloadId,
     /// The lines above it, untrusted text without `# `; [`MARK`] and the reasons for incompleteness not among them.

@@ -209,6 +209,7 @@ mod tests {
             object.metadata.name = Some(name.into());
             Policy {
                 object,
+                cilium: None,
                 workload: WorkloadId(0),
                 comment: vec!["for a test".into()],
                 incomplete: Vec::new(),

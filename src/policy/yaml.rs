@@ -35,7 +35,10 @@ pub fn document(policy: &Policy, place: Place) -> anyhow::Result<String> {
     for line in &policy.comment {
         comment(&mut out, line);
     }
-    out.push_str(&yaml(&policy.object)?);
+    out.push_str(&match &policy.cilium {
+        Some(object) => yaml(object)?,
+        None => yaml(&policy.object)?,
+    });
     Ok(out)
 }
 

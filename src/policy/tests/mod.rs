@@ -1,5 +1,6 @@
 //! Hand-made clusters and reports, so that what is tested here is the policies alone.
 
+mod cilium;
 mod egress;
 mod incomplete;
 mod output;
