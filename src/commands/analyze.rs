@@ -12,10 +12,10 @@ use super::{Exit, stdout};
 use crate::cli;
 use crate::cluster::Cluster;
 use crate::connections::filter::{Filters, choose};
-use crate::connections::{self, GroupBy, Options, Report};
+use crate::connections::{self, Connection, GroupBy, Options, Report};
 use crate::coverage::{cover, plural};
 use crate::files::write_beside;
-use crate::policy::{self, Policies};
+use crate::policy::{self, Policies, Refusal};
 use crate::report::{self, Style};
 
 /// How to get a snapshot that everything can be said from.
@@ -43,7 +43,8 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
             "a policy needs to know the pods: give a snapshot with --snapshot pods.json. It comes from\n  {GET}"
         );
     }
-    let choice = choose(&filters(args), &cluster)?;
+    let filters = filters(args);
+    let choice = choose(&filters, &cluster)?;
     let join = |group_by, choice| {
         let options = Options {
             group_by,
@@ -71,7 +72,11 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
             changed_evidence: changed_evidence(args),
             subjects: &subjects,
         };
-        policy::build(&join(GroupBy::Workload, None), &cluster, &options)
+        let mut all = policy::build(&join(GroupBy::Workload, None), &cluster, &options);
+        if filters != Filters::default() {
+            all.refused.retain(|refusal| is_chosen(refusal, &report));
+        }
+        all
     });
     let made = Made {
         report: &report,
@@ -102,6 +107,16 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
         messages.debug(&format!("{} objects without a policy", policies.refused.len()));
     }
     Ok(exit)
+}
+
+/// Whether the filters choose what was refused: a workload is one of the subjects already; a server that no workload
+/// is known to stand behind must be in the report that they leave.
+fn is_chosen(refusal: &Refusal, report: &Report) -> bool {
+    refusal.workload.is_some()
+        || report.connections.iter().any(|Connection { server, .. }| {
+            let name = format!("{} {}/{}", server.kind.word(), server.namespace, server.name);
+            name == refusal.object
+        })
 }
 
 fn filters(args: &cli::Analyze) -> Filters {
