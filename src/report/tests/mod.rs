@@ -195,10 +195,10 @@ fn table_on_a_terminal_fits_and_keeps_both_ends_of_a_name() {
     let grid: Vec<&str> = text.split("\n\n").nth(1).unwrap().lines().collect();
     assert!(grid.iter().all(|line| line.chars().count() <= 80), "{text}");
     expect![[r#"
-        CLIENT                SERVER               PORTS          QUERIES   STATUS
-        10.9.9.9 (Unknown)    shop/a-db…dbdbdb-z   5432/T…CP,+1     1,200   no ports
-        jobs…port (CronJob)   a-=…g-z (External)   -                1,200   -
-        jobs…port (CronJob)   shop/a-db…dbdbdb-z   5432/T…CP,+1     1,200   widene…bound
+        CLIENT                 SERVER                 PORTS        QUERIES  STATUS
+        10.9.9.9 (Unknown)     shop/a-dbdbdbdbdbdb-z  5432/TCP,+2    1,200  no ports
+        jobs/export (CronJob)  a-=cm…rg-z (External)  -              1,200  -
+        jobs/export (CronJob)  shop/a-dbdbdbdbdbdb-z  5432/TCP,+2    1,200  widene…bound
     "#]]
     .assert_eq(&(grid.join("\n") + "\n"));
 }
