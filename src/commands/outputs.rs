@@ -78,7 +78,9 @@ fn parse_one(value: &str) -> Result<Output> {
     };
     let Some((_, format)) = FORMATS.iter().find(|(name, _)| *name == word) else {
         let known: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
-        bail!("-o {value}: unknown format; kico writes {}", known.join(", "));
+        let near = known.iter().find(|name| strsim::osa_distance(name, word) <= name.len() / 3);
+        let hint = near.map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
+        bail!("-o {value}: unknown format{hint}; kico writes {}", known.join(", "));
     };
     let place = match path {
         None => Place::Stdout,
@@ -125,6 +127,10 @@ mod tests {
         check(
             &["csv", "json"],
             "error: -o json: only one output can go to standard output: give the others a file, as in -o csv=connections.csv",
+        );
+        check(
+            &["jsno"],
+            "error: -o jsno: unknown format (did you mean json?); kico writes table, wide, csv, json, yaml, markdown, networkpolicy, netpol",
         );
         check(
             &["dot"],
