@@ -1,5 +1,6 @@
 //! `kico analyze`: logs × snapshot → reports and policies. One pass over the logs writes all that was asked for.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -74,7 +75,7 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
         };
         let mut all = policy::build(&join(GroupBy::Workload, None), &cluster, &options);
         if filters != Filters::default() {
-            all.refused.retain(|refusal| is_chosen(refusal, &report));
+            keep_chosen(&mut all.refused, &report);
         }
         all
     });
@@ -109,14 +110,14 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     Ok(exit)
 }
 
-/// Whether the filters choose what was refused: a workload is one of the subjects already; a server that no workload
-/// is known to stand behind must be in the report that they leave.
-fn is_chosen(refusal: &Refusal, report: &Report) -> bool {
-    refusal.workload.is_some()
-        || report.connections.iter().any(|Connection { server, .. }| {
-            let name = format!("{} {}/{}", server.kind.word(), server.namespace, server.name);
-            name == refusal.object
-        })
+/// Takes away the refusals of what the filters do not choose. Workloads are among the subjects already; a server that
+/// no workload is known to stand behind must be in the report that the filters leave.
+fn keep_chosen(refused: &mut Vec<Refusal>, report: &Report) {
+    let name = |Connection { server, .. }: &Connection| {
+        format!("{} {}/{}", server.kind.word(), server.namespace, server.name)
+    };
+    let chosen: BTreeSet<String> = report.connections.iter().map(name).collect();
+    refused.retain(|refusal| refusal.workload.is_some() || chosen.contains(&refusal.object));
 }
 
 fn filters(args: &cli::Analyze) -> Filters {
