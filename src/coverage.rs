@@ -299,7 +299,7 @@ fn notes(all: &Coverage, totals: &Totals) -> Vec<String> {
     }
     if all.snapshot && totals.connected > 0 {
         out.push(format!(
-            "Client known for {} of the queries behind these connections, server for {}; {} of {} in the snapshot",
+            "Client known for {} of the queries behind all connections, server for {}; {} of {} in the snapshot",
             percent(totals.client_resolved, totals.connected),
             percent(totals.server_resolved, totals.connected),
             count(totals.addresses_known),
