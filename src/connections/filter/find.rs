@@ -275,11 +275,18 @@ fn full_kind(kind: &str) -> String {
     full.to_owned()
 }
 
-/// Up to three candidates that are a few edits away, or that contain what was typed.
+/// Up to three candidates that are a few edits away or begin so (a pod's name has a tail that nobody types), or that
+/// contain what was typed.
 fn nearest<'c>(wanted: &str, candidates: &BTreeSet<&'c str>) -> Vec<&'c str> {
     let limit = (wanted.chars().count() / 3).max(2);
     let mut near: Vec<(usize, &str)> = (candidates.iter())
-        .map(|candidate| (strsim::osa_distance(wanted, candidate), *candidate))
+        .map(|candidate| {
+            let begins = [wanted.len(), wanted.len() + 1].map(|end| {
+                candidate.get(..end).map_or(usize::MAX, |head| strsim::osa_distance(wanted, head))
+            });
+            let whole = strsim::osa_distance(wanted, candidate);
+            (begins.into_iter().fold(whole, usize::min), *candidate)
+        })
         .filter(|(distance, name)| {
             *distance <= limit || (wanted.len() >= 3 && name.contains(wanted))
         })
