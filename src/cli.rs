@@ -5,6 +5,20 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+const EXAMPLES: &str = "\
+Examples:
+  kubectl get pods,services,namespaces,endpointslices,replicasets -A -o json > pods.json
+  kico analyze logs/*.txt --snapshot pods.json                      # who talks to what
+  kico analyze logs/*.txt -S pods.json -o csv=connections.csv -o netpol=policies/
+";
+
+const NEXT: &str = "\
+The logs are CoreDNS's: put the word `log` into its Corefile (no restart is needed), and take `kubectl logs` of \
+every CoreDNS pod. `kico analyze --help` has more examples, and every flag.
+
+Exit status: 0 done; 1 verify or diff found something; 2 usage, nothing usable was read, or an output failed; \
+3 done, but partial; 130 interrupted.";
+
 /// Who talks to what in a Kubernetes cluster, from CoreDNS query logs.
 ///
 /// kico reads CoreDNS query logs, offline, joins them with what `kubectl get` says of the cluster, and tells which
@@ -16,7 +30,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     max_term_width = 100,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Exit status: 0 done; 1 verify or diff found something; 2 usage, nothing usable was read, or an output failed; 3 done, but partial; 130 interrupted."
+    before_help = EXAMPLES,
+    after_help = NEXT
 )]
 pub struct Cli {
     /// What to do.
@@ -48,7 +63,7 @@ const ANALYZE_EXAMPLES: &str = "\
 Examples:
   # who talks to what
   kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,deployments,statefulsets,\\
-  daemonsets,jobs,cronjobs,networkpolicies,configmaps -A -o json > pods.json
+  daemonsets,jobs,cronjobs,networkpolicies,ingresses,configmaps -A -o json > pods.json
   kico analyze logs/*.txt --snapshot pods.json
 
   # the audit's CSV, and one NetworkPolicy a workload to review, in one pass over the logs
@@ -66,10 +81,6 @@ pub struct Analyze {
     /// What is read.
     #[command(flatten)]
     pub inputs: Inputs,
-
-    /// How it is read.
-    #[command(flatten)]
-    pub read: Read,
 
     /// Which connections are shown.
     #[command(flatten)]
@@ -120,6 +131,10 @@ pub struct Analyze {
     /// Refuse a policy that is known to be incomplete, rather than write it apart
     #[arg(long, help_heading = "Policies")]
     pub strict: bool,
+
+    /// How it is read.
+    #[command(flatten)]
+    pub read: Read,
 }
 
 const VERIFY_EXAMPLES: &str = "\
@@ -141,10 +156,6 @@ pub struct Verify {
     /// What is read.
     #[command(flatten)]
     pub inputs: Inputs,
-
-    /// How it is read.
-    #[command(flatten)]
-    pub read: Read,
 
     /// Which connections are judged.
     #[command(flatten)]
@@ -174,6 +185,10 @@ pub struct Verify {
     /// Leave the clients of this namespace out of the evidence; repeatable
     #[arg(long, value_name = "NS", help_heading = "Evidence")]
     pub exclude_namespace: Vec<String>,
+
+    /// How it is read.
+    #[command(flatten)]
+    pub read: Read,
 }
 
 const TALLY_EXAMPLES: &str = "\
@@ -182,7 +197,7 @@ Examples:
   kico tally logs/*.gz --snapshot pods.json -o day.csv
   kico analyze day.csv --snapshot pods.json
 
-  # the same over many machines: each takes its share of the files, and the report is that of one run
+  # the same on many machines: each takes its share of the files; the report is that of one run
   kico tally logs/*.gz -S pods.json --shard 17/64 -o 17.csv
 ";
 
@@ -237,10 +252,6 @@ pub struct Diff {
     #[arg(long, value_name = "FILE|DIR")]
     pub new_snapshot: Vec<PathBuf>,
 
-    /// How the sides are read.
-    #[command(flatten)]
-    pub read: Read,
-
     /// Which connections are shown.
     #[command(flatten)]
     pub filter: Filter,
@@ -253,13 +264,17 @@ pub struct Diff {
     /// standard output
     #[arg(short, long, value_name = "FORMAT[=PATH]", help_heading = "Reports")]
     pub output: Vec<String>,
+
+    /// How the sides are read.
+    #[command(flatten)]
+    pub read: Read,
 }
 
 /// What is read.
 #[derive(Debug, Args)]
 pub struct Inputs {
-    /// Log files (plain, gzip, zstd), directories of them, `-` for standard input, or tallies. What a file is, its
-    /// first bytes say
+    /// Log files (plain, gzip, zstd), directories of them, `-` for standard input, or tallies. A file's first
+    /// bytes say what it is, not its name
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
 
@@ -324,34 +339,33 @@ pub struct Read {
 /// Which connections are shown, and whose policies are written. Values of one flag are alternatives; different flags
 /// must all hold. They never remove evidence from a policy.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Filters")]
 pub struct Filter {
     /// Only connections into this namespace; repeatable
-    #[arg(short, long, value_name = "NS")]
+    #[arg(short, long, value_name = "NS", help_heading = "Filters")]
     pub namespace: Vec<String>,
 
     /// All namespaces: the default
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    #[arg(short = 'A', long, conflicts_with = "namespace", help_heading = "Filters")]
     pub all_namespaces: bool,
 
     /// Only connections into what this pod is behind; repeatable
-    #[arg(long, value_name = "POD")]
+    #[arg(long, value_name = "POD", help_heading = "Filters")]
     pub pod: Vec<String>,
 
     /// Only connections into this Service; repeatable
-    #[arg(long, value_name = "SVC")]
+    #[arg(long, value_name = "SVC", help_heading = "Filters")]
     pub service: Vec<String>,
 
     /// Only connections into what this workload is behind; repeatable
-    #[arg(long, value_name = "KIND/NAME")]
+    #[arg(long, value_name = "KIND/NAME", help_heading = "Filters")]
     pub workload: Vec<String>,
 
     /// Only connections from this namespace, or from this workload in it; repeatable
-    #[arg(long, value_name = "NS[/NAME]")]
+    #[arg(long, value_name = "NS[/NAME]", help_heading = "Filters")]
     pub from: Vec<String>,
 
     /// Only connections to this namespace, or to this Service in it; repeatable
-    #[arg(long, value_name = "NS[/NAME]")]
+    #[arg(long, value_name = "NS[/NAME]", help_heading = "Filters")]
     pub to: Vec<String>,
 }
 

@@ -161,12 +161,12 @@ fn warnings(all: &Coverage, totals: &Totals, dns: &[&Pod]) -> Vec<String> {
     let mut out = Vec::new();
     if all.snapshot && totals.addresses > 0 && totals.addresses_known * 20 < totals.addresses {
         out.push(format!(
-            "logs and snapshot may be of different clusters: of {} only {} in the snapshot",
+            "logs and snapshot may be of different clusters: of {} {} in the snapshot",
             plural(totals.addresses, "client address", "client addresses"),
-            if totals.addresses_known == 1 {
-                "1 is".into()
-            } else {
-                format!("{} are", count(totals.addresses_known))
+            match totals.addresses_known {
+                0 => "none is".into(),
+                1 => "only 1 is".into(),
+                some => format!("only {} are", count(some)),
             },
         ));
     }
@@ -299,7 +299,7 @@ fn notes(all: &Coverage, totals: &Totals) -> Vec<String> {
     }
     if all.snapshot && totals.connected > 0 {
         out.push(format!(
-            "Client known for {} of the queries behind these connections, server for {}; {} of {} in the snapshot",
+            "Client known for {} of the queries behind all connections, server for {}; {} of {} in the snapshot",
             percent(totals.client_resolved, totals.connected),
             percent(totals.server_resolved, totals.connected),
             count(totals.addresses_known),

@@ -107,6 +107,29 @@ fn cut(text: &str) -> &str {
     text.get(..180).unwrap_or(text)
 }
 
+/// Breaks a line of printable ASCII between words, so that none is wider than `width`; what follows is indented by two.
+/// A word that is too long stays whole, and so does a line that begins with a blank: a command to copy, or a sample.
+pub fn wrap(line: &str, width: usize) -> String {
+    if line.starts_with(' ') {
+        return line.to_owned();
+    }
+    let mut out = String::with_capacity(line.len() + 16);
+    let mut room = width;
+    for (at, word) in line.split(' ').enumerate() {
+        let need = word.len() + usize::from(at > 0);
+        // A number and its sign stay together.
+        if need <= room || at == 0 || word.starts_with('%') {
+            out.push_str(if at > 0 { " " } else { "" });
+            room = room.saturating_sub(need);
+        } else {
+            out.push_str("\n  ");
+            room = width.saturating_sub(word.len() + 2);
+        }
+        out.push_str(word);
+    }
+    out
+}
+
 fn is_plain(byte: u8) -> bool {
     (0x20..=0x7e).contains(&byte)
 }
@@ -180,6 +203,17 @@ mod tests {
         check("\t=1", r"\x09=1");
         check("\u{ff1d}1", r"\u{ff1d}1");
         check("'tis", "''tis");
+    }
+
+    #[test]
+    fn a_long_line_breaks_between_words_only() {
+        let check = |line: &str, expected: &str| assert_eq!(wrap(line, 10), expected);
+        check("", "");
+        check("short", "short");
+        check("one two three four", "one two\n  three\n  four");
+        check("ten chars. more", "ten chars.\n  more");
+        check("  kubectl get pods -A", "  kubectl get pods -A");
+        check("see /a/very/long/path now", "see\n  /a/very/long/path\n  now");
     }
 
     #[test]

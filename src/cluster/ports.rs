@@ -57,10 +57,16 @@ pub(super) fn resolve(service: &Service, members: &[Member]) -> (Vec<Port>, Port
     for port in &service.ports {
         let mut numbers = BTreeSet::new();
         for member in members {
+            let own = target(port, member.containers);
+            let listed = member.slice.into_iter().flat_map(|slice| in_slice(port, slice));
+            // A slice is made from the Service, and can only repeat a number that stands there. Tenants write slices
+            // too: one that says another number would open a port that the Service never meant. Of a name the slice knows
+            // more than the containers; there one that lies makes the pods disagree, and the name stays.
+            let is_fixed = matches!(port.target, TargetPort::Number(_));
             let listed: Vec<u16> =
-                member.slice.into_iter().flat_map(|slice| in_slice(port, slice)).collect();
+                listed.filter(|number| !is_fixed || own == Some(*number)).collect();
             if listed.is_empty() {
-                numbers.extend(target(port, member.containers));
+                numbers.extend(own);
             } else {
                 source = PortSource::EndpointSlice;
                 numbers.extend(listed);
@@ -82,8 +88,9 @@ pub(super) fn resolve(service: &Service, members: &[Member]) -> (Vec<Port>, Port
     (ports.into_iter().collect(), source)
 }
 
-/// The ports that containers declare.
-pub(super) fn declared<'a>(
+/// The ports that containers declare. They bear no names: a container's name for a port is not a Service's, and an SRV
+/// name asks for a Service's.
+pub(crate) fn declared<'a>(
     containers: impl Iterator<Item = &'a [Container]>,
 ) -> (Vec<Port>, PortSource) {
     let ports: BTreeSet<Port> = containers

@@ -1,5 +1,6 @@
 //! `kico analyze`: logs × snapshot → reports and policies. One pass over the logs writes all that was asked for.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -12,10 +13,10 @@ use super::{Exit, stdout};
 use crate::cli;
 use crate::cluster::Cluster;
 use crate::connections::filter::{Filters, choose};
-use crate::connections::{self, GroupBy, Options, Report};
+use crate::connections::{self, Connection, GroupBy, Options, Report};
 use crate::coverage::{cover, plural};
 use crate::files::write_beside;
-use crate::policy::{self, Direction, Policies};
+use crate::policy::{self, Direction, Policies, Refusal};
 use crate::report::{self, Style};
 
 /// How to get a snapshot that everything can be said from.
@@ -40,7 +41,8 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
             "a policy needs to know the pods: give a snapshot with --snapshot pods.json. It comes from\n  {GET}"
         );
     }
-    let choice = choose(&filters(&args.filter, &args.exclude_namespace), &cluster)?;
+    let filters = filters(&args.filter, &args.exclude_namespace);
+    let choice = choose(&filters, &cluster)?;
     let join = |group_by, choice| {
         let options = Options {
             group_by,
@@ -71,11 +73,17 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
             subjects: &subjects,
             clients: &clients,
         };
-        let report = join(GroupBy::Workload, None);
-        let policies = policy::build(&report, &cluster, &options);
+        let whole = join(GroupBy::Workload, None);
+        let own = policy::build(&whole, &cluster, &options);
         let wanted = outputs.iter().any(|o| o.format == Format::CiliumNetworkPolicy);
-        let cilium = wanted.then(|| policy::cilium::build(&report, &cluster, &options));
-        (policies, cilium)
+        let cilium = wanted.then(|| policy::cilium::build(&whole, &cluster, &options));
+        let chosen = |mut all: Policies| {
+            if filters != Filters::default() {
+                keep_chosen(&mut all.refused, &report);
+            }
+            all
+        };
+        (chosen(own), cilium.map(chosen))
     });
     let (policies, cilium) = policies.map_or((None, None), |(own, cilium)| (Some(own), cilium));
     let made = Made {
@@ -108,6 +116,16 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
         messages.debug(&format!("{} objects without a policy", policies.refused.len()));
     }
     Ok(exit)
+}
+
+/// Takes away the refusals of what the filters do not choose. Workloads are among the subjects already; a server that
+/// no workload is known to stand behind must be in the report that the filters leave.
+fn keep_chosen(refused: &mut Vec<Refusal>, report: &Report) {
+    let name = |Connection { server, .. }: &Connection| {
+        format!("{} {}/{}", server.kind.word(), server.namespace, server.name)
+    };
+    let chosen: BTreeSet<String> = report.connections.iter().map(name).collect();
+    refused.retain(|refusal| refusal.workload.is_some() || chosen.contains(&refusal.object));
 }
 
 fn directions(args: &cli::Analyze) -> Vec<Direction> {

@@ -71,10 +71,19 @@ impl Messages {
 
 /// One message, line by line: whatever text of others it holds cannot steer the terminal.
 fn say(style: Style, prefix: &str, message: &str) {
+    let width = terminal_size::terminal_size_of(std::io::stderr());
     let mut err = anstream::stderr().lock();
     for (i, line) in message.lines().enumerate() {
         let prefix = if i == 0 { prefix } else { "" };
+        let mut line = text::terminal(line);
+        if let Some((width, _)) = width {
+            let room = usize::from(width.0).saturating_sub(prefix.len());
+            line = text::wrap(&line, room).into();
+        }
         // Nobody to tell if standard error is gone.
-        let _ = writeln!(err, "{style}{prefix}{style:#}{}", text::terminal(line));
+        let _ = match prefix {
+            "" => writeln!(err, "{line}"),
+            _ => writeln!(err, "{style}{prefix}{style:#}{line}"),
+        };
     }
 }

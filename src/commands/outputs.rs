@@ -108,11 +108,12 @@ fn parse_one(value: &str, offered: &[Format]) -> Result<Output> {
     let known = || FORMATS.iter().filter(|(_, format)| offered.contains(format));
     let Some((_, format)) = known().find(|(name, _)| *name == word) else {
         let names: Vec<&str> = known().map(|(name, _)| *name).collect();
-        let (names, elsewhere) = (names.join(", "), FORMATS.iter().any(|(name, _)| *name == word));
-        if elsewhere {
-            bail!("-o {value}: not a format of this command, which writes {names}");
+        if FORMATS.iter().any(|(name, _)| *name == word) {
+            bail!("-o {value}: not a format of this command, which writes {}", names.join(", "));
         }
-        bail!("-o {value}: unknown format; kico writes {names}");
+        let near = names.iter().find(|name| strsim::osa_distance(name, word) <= name.len() / 3);
+        let hint = near.map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
+        bail!("-o {value}: unknown format{hint}; kico writes {}", names.join(", "));
     };
     let place = match path {
         None => Place::Stdout,
@@ -169,6 +170,10 @@ mod tests {
         check(
             &["csv", "json"],
             "error: -o json: only one output can go to standard output: give the others a file, as in -o csv=connections.csv",
+        );
+        check(
+            &["jsno"],
+            "error: -o jsno: unknown format (did you mean json?); kico writes table, wide, csv, json, yaml, markdown, networkpolicy, netpol, ciliumnetworkpolicy, cnp",
         );
         check(
             &["dot"],

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use rayon::prelude::*;
-
 use super::clients::{Askers, Interner, Key, index};
 use super::filter::Choice;
 use super::servers::{Servers, Target};
@@ -12,10 +10,6 @@ use super::{Client, Connection, FailedLookup, GroupBy, ServerKind, Status, Total
 use crate::cluster::Cluster;
 use crate::log::record::{Outcome, QType};
 use crate::log::tally::{Row, Tally};
-use crate::threads;
-
-/// So many connections are made in less time than it takes to begin a thread.
-const FEW: usize = 512;
 
 /// What rows are made of.
 #[derive(Clone, Copy)]
@@ -150,19 +144,12 @@ impl Evidence<'_> {
         let (shown, places) = servers.shown(group_by);
         let place = |piece: &Piece<'_, '_>| places.get(piece.server as usize).copied();
         pieces.sort_by(|a, b| (a.client, place(a), a.name).cmp(&(b.client, place(b), b.name)));
-        let runs: Vec<&[Piece<'_, '_>]> =
-            pieces.chunk_by(|a, b| a.client == b.client && place(a) == place(b)).collect();
-        let connection = |pieces: &&[Piece<'_, '_>]| {
+        let runs = pieces.chunk_by(|a, b| a.client == b.client && place(a) == place(b));
+        let connection = |pieces: &[Piece<'_, '_>]| {
             let who = clients.get(pieces.first()?.client as usize)?;
             self.connection(who, &shown, &servers, pieces)
         };
-        let connections: Vec<_> = match threads::pool(threads::most().min(runs.len() / FEW)) {
-            Some(pool) => {
-                pool.install(|| runs.par_iter().with_min_len(FEW).map(connection).collect())
-            }
-            None => runs.iter().map(connection).collect(),
-        };
-        let connections = connections.into_iter().flatten().collect();
+        let connections = runs.filter_map(connection).collect();
         let failed = self.failed(&clients, failures, &namespaces);
         Groups { connections, failed, dropped: Vec::new(), not_connections }
     }
@@ -236,8 +223,10 @@ impl Evidence<'_> {
             return attempts;
         }
         let domains = &self.cluster.domains;
-        let known = who.key.namespace(self.cluster);
-        let namespace = known.or_else(|| search_path::namespace(&names, domains));
+        let namespace = match who.key {
+            Key::Unknown(_) => search_path::namespace(&names, domains),
+            _ => who.key.namespace(self.cluster),
+        };
         let suffixes = search_path::suffixes(namespace, domains, &self.searches(entries));
         for group in search_path::collapse(&names, &suffixes) {
             let rows =

@@ -88,7 +88,9 @@ pub(super) fn suffixes(namespace: Option<&str>, domains: &[String], more: &[&str
 }
 
 /// The namespace of a client that nobody knows, if its own search path tells: `b.n.svc.Z` failed, `b.svc.Z` is the
-/// resolver's next try and was asked for, and all such pairs agree on n. `names` are sorted by text.
+/// resolver's next try and was asked for, and all such pairs agree on n. Without it, each external name of a log
+/// without a snapshot would stand among the failures as `b.n`, which nobody asked for. It serves nothing else: what the
+/// names mean, and who asked, does not rest on it. `names` are sorted by text.
 pub(super) fn namespace<'a>(names: &[Name<'a>], domains: &[String]) -> Option<&'a str> {
     let mut found = None;
     for name in names.iter().filter(|name| name.failed) {

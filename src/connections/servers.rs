@@ -1,6 +1,5 @@
 //! Names → what was asked for (SEMANTICS 3). Each distinct name is read once for each namespace it is asked from.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
@@ -9,10 +8,10 @@ use super::clients::Interner;
 use super::{GroupBy, Server, ServerKind, Status};
 use crate::cluster::Cluster;
 use crate::cluster::addresses::Holder;
-use crate::cluster::backends::{PodPort, Port};
+use crate::cluster::backends::Port;
 use crate::cluster::infer::Inferred;
-use crate::cluster::model::Container;
 use crate::cluster::names::Meaning;
+use crate::cluster::ports;
 use crate::cluster::workloads::WorkloadId;
 use crate::time::Time;
 
@@ -195,7 +194,7 @@ impl<'a> Servers<'a> {
             Asked::Pod { index, shared } => {
                 let pod = self.cluster.snapshot.pods.get(*index);
                 let (namespace, name) = pod.map_or(("", ""), |p| (&p.meta.namespace, &p.meta.name));
-                let ports = pod.map(|p| container_ports(&p.containers)).unwrap_or_default();
+                let ports = ports::declared(pod.iter().map(|p| &p.containers[..])).0;
                 if ports.is_empty() {
                     status.push(Status::NoPorts);
                 }
@@ -257,13 +256,4 @@ impl Server {
     fn key(&self) -> (ServerKind, &str, &str) {
         (self.kind, &self.namespace, &self.name)
     }
-}
-
-/// The declared ports of containers, as ports of a server.
-fn container_ports(containers: &[Container]) -> Vec<Port> {
-    let ports = containers.iter().flat_map(|container| &container.ports);
-    let all: BTreeSet<Port> = ports
-        .map(|p| Port { port: PodPort::Number(p.port), protocol: p.protocol, name: p.name.clone() })
-        .collect();
-    all.into_iter().collect()
 }

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use super::Style;
 use crate::text;
 
-const GAP: usize = 3;
+/// Blanks between columns, and on a terminal that is too narrow for that.
+const GAPS: [usize; 2] = [3, 2];
 /// No column is cut to less than this.
 const LEAST: usize = 12;
 /// As much of a name is worth reading.
@@ -53,23 +54,24 @@ pub(super) fn write(
     };
     let rows: Vec<Vec<String>> =
         rows.into_iter().map(|row| row.into_iter().map(safe).collect()).collect();
-    let widths = widths(columns, &rows, style.width);
+    let (widths, gap) = widths(columns, &rows, style.width);
     let head: Vec<String> = columns.iter().map(|column| column.head.into()).collect();
     let bold = anstyle::Style::new().bold();
-    writeln!(out, "{}", style.paint(bold, line(columns, &widths, &head)))?;
-    rows.iter().try_for_each(|row| writeln!(out, "{}", line(columns, &widths, row)))
+    writeln!(out, "{}", style.paint(bold, line(columns, &widths, gap, &head)))?;
+    rows.iter().try_for_each(|row| writeln!(out, "{}", line(columns, &widths, gap, row)))
 }
 
-/// As wide as the widest cell; where that is too much for the terminal, the widest columns
-/// give way, names last.
-fn widths(columns: &[Column], rows: &[Vec<String>], most: Option<usize>) -> Vec<usize> {
+/// As wide as the widest cell, and the blanks between; where that is too much for the terminal, the blanks and then the
+/// widest columns give way, names last.
+fn widths(columns: &[Column], rows: &[Vec<String>], most: Option<usize>) -> (Vec<usize>, usize) {
     let cell = |row: &Vec<String>, at: usize| row.get(at).map_or(0, String::len);
     let widest = |at: usize| rows.iter().map(|row| cell(row, at)).max().unwrap_or(0);
     let mut widths: Vec<usize> =
         columns.iter().enumerate().map(|(at, column)| widest(at).max(column.head.len())).collect();
-    let Some(most) = most else { return widths };
-    let mut excess =
-        (widths.iter().sum::<usize>() + GAP * columns.len().saturating_sub(1)).saturating_sub(most);
+    let [gap, narrow] = GAPS;
+    let total = |gap| widths.iter().sum::<usize>() + gap * columns.len().saturating_sub(1);
+    let Some(most) = most.filter(|most| total(gap) > *most) else { return (widths, gap) };
+    let mut excess = total(narrow).saturating_sub(most);
     for kind in [Kind::Text, Kind::Name] {
         while excess > 0 {
             let soft = widths.iter_mut().zip(columns).filter(|(_, column)| column.kind == kind);
@@ -80,14 +82,14 @@ fn widths(columns: &[Column], rows: &[Vec<String>], most: Option<usize>) -> Vec<
             excess -= 1;
         }
     }
-    widths
+    (widths, narrow)
 }
 
-fn line(columns: &[Column], widths: &[usize], cells: &[String]) -> String {
+fn line(columns: &[Column], widths: &[usize], gap: usize, cells: &[String]) -> String {
     let mut out = String::new();
     for ((column, &width), cell) in columns.iter().zip(widths).zip(cells) {
         if !out.is_empty() {
-            out.push_str(&" ".repeat(GAP));
+            out.push_str(&" ".repeat(gap));
         }
         let cell = cut(cell, width);
         out.push_str(&if column.kind == Kind::Number {

@@ -33,6 +33,8 @@ pub struct Style {
     pub color: bool,
 }
 
+const WARNING: &str = "Warning:";
+
 impl Style {
     /// Text in a style, if there is to be any.
     fn paint(self, style: anstyle::Style, text: impl Display) -> String {
@@ -41,7 +43,16 @@ impl Style {
 
     fn warning(self, text: &str) -> String {
         let yellow = anstyle::AnsiColor::Yellow.on_default();
-        format!("{} {text}", self.paint(yellow.bold(), "Warning:"))
+        let line = self.wrap(&format!("{WARNING} {text}"));
+        match line.strip_prefix(WARNING) {
+            Some(rest) => format!("{}{rest}", self.paint(yellow.bold(), WARNING)),
+            None => line,
+        }
+    }
+
+    /// A sentence, broken where the terminal ends.
+    fn wrap(self, text: &str) -> String {
+        self.width.map_or_else(|| text.to_owned(), |width| crate::text::wrap(text, width))
     }
 }
 

@@ -10,6 +10,8 @@ use crate::coverage::count;
 
 /// As many failed lookups as a glance takes in.
 const FAILED: usize = 10;
+/// Below this a terminal is narrow.
+const NARROW: usize = 100;
 
 /// Writes the table.
 pub fn write(
@@ -21,7 +23,7 @@ pub fn write(
     warnings(report, style, out)?;
     connections(report, cluster, style, out)?;
     failed(report, FAILED, style, out)?;
-    notes(report, out)
+    notes(report, style, out)
 }
 
 /// First, because they change how the rest must be read.
@@ -47,13 +49,15 @@ fn connections(
     };
     let is_plain =
         report.connections.iter().all(|c| !c.status.iter().any(|status| is_news(&status)));
+    // A whole port and how many more say more than two halves.
+    let ports = if style.width.is_some_and(|width| width < NARROW) { 1 } else { 2 };
     let mut columns = vec![name("CLIENT"), name("SERVER"), text("PORTS"), number("QUERIES")];
     columns.extend((!is_plain).then_some(text("STATUS")));
     let row = |connection: &crate::connections::Connection| {
         let mut row = vec![
             client_label(&connection.client),
             server_label(&connection.server),
-            list(port_labels(&connection.server), 2, ","),
+            list(port_labels(&connection.server), ports, ","),
             count(connection.queries),
         ];
         let words = connection.status.iter().filter(is_news).map(|status| status.word().to_owned());
@@ -89,9 +93,9 @@ pub(super) fn failed(
 }
 
 /// How far to trust it.
-pub(super) fn notes(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn notes(report: &Report, style: Style, out: &mut dyn Write) -> io::Result<()> {
     if !report.coverage.notes.is_empty() {
         writeln!(out)?;
     }
-    report.coverage.notes.iter().try_for_each(|note| writeln!(out, "{note}"))
+    report.coverage.notes.iter().try_for_each(|note| writeln!(out, "{}", style.wrap(note)))
 }

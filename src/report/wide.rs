@@ -13,14 +13,14 @@ use crate::time::seconds;
 /// As many items as a cell holds.
 const ITEMS: usize = 5;
 
-/// Writes the wide table. Nothing is cut, whatever the terminal's width.
+/// Writes the wide table. No cell is cut, whatever the terminal's width.
 pub fn write(
     report: &Report,
     cluster: &Cluster,
     style: Style,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let style = Style { width: None, ..style };
+    let uncut = Style { width: None, ..style };
     warnings(report, style, out)?;
     if report.connections.is_empty() {
         writeln!(out, "No connections.")?;
@@ -42,10 +42,10 @@ pub fn write(
             text("EVIDENCE"),
         ];
         let rows = report.connections.iter().map(|connection| row(connection, cluster)).collect();
-        grid::write(&columns, rows, style, out)?;
+        grid::write(&columns, rows, uncut, out)?;
     }
-    failed(report, usize::MAX, style, out)?;
-    notes(report, out)
+    failed(report, usize::MAX, uncut, out)?;
+    notes(report, style, out)
 }
 
 fn row(connection: &Connection, cluster: &Cluster) -> Vec<String> {

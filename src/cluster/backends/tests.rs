@@ -254,6 +254,31 @@ fn a_target_port_is_a_number_or_a_containers_port_of_that_name_and_protocol() {
 }
 
 #[test]
+fn a_forged_slice_adds_no_port_that_the_service_does_not_mean() {
+    let forged = |ports: &str| {
+        let own = slice("shop", "web", "http:8080", &[("10.0.0.1", "a")]);
+        vec![own, slice("shop", "web", ports, &[("10.0.0.1", "a")])]
+    };
+    let pods = |ports: &str| vec![of("a", "10.0.0.1", "blue", "app=web", ports)];
+    let number = || service("shop", "web", "app=web", "http:80:8080");
+    let expected = ["shop/Deployment/blue [a] 8080/TCP=http", "EndpointSlice 8080/TCP=http"];
+    check(number(), forged("http:22"), pods(""), &expected);
+    check(
+        web(),
+        forged("http:22"),
+        pods("http:8080"),
+        &["shop/Deployment/blue [a] http/TCP=http", "EndpointSlice http/TCP=http"],
+    );
+    // Nothing confirms the number: it is the Service's own word.
+    check(
+        number(),
+        vec![slice("shop", "web", "http:22", &[("10.0.0.1", "a")])],
+        pods(""),
+        &["shop/Deployment/blue [a] 8080/TCP=http", "TargetPort 8080/TCP=http"],
+    );
+}
+
+#[test]
 fn where_the_pods_disagree_the_name_is_kept() {
     let pods = vec![
         of("a", "10.0.0.1", "blue", "app=web", "http:8080"),

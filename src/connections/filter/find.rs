@@ -256,7 +256,7 @@ impl Finder<'_> {
         if candidates.contains(wanted) {
             return Ok(());
         }
-        let near = nearest(wanted, &candidates);
+        let near = nearest(wanted, &candidates, what == "pod");
         let shown = text::terminal(shown);
         let within = match self.namespaces {
             [] => String::new(),
@@ -293,11 +293,18 @@ pub(crate) fn full_kind(kind: &str) -> String {
     full.to_owned()
 }
 
-/// Up to three candidates that are a few edits away, or that contain what was typed.
-fn nearest<'c>(wanted: &str, candidates: &BTreeSet<&'c str>) -> Vec<&'c str> {
+/// Up to three candidates that are a few edits away (pods: or begin so, as nobody types their tails), or that
+/// contain what was typed.
+fn nearest<'c>(wanted: &str, candidates: &BTreeSet<&'c str>, pods: bool) -> Vec<&'c str> {
     let limit = (wanted.chars().count() / 3).max(2);
     let mut near: Vec<(usize, &str)> = (candidates.iter())
-        .map(|candidate| (strsim::osa_distance(wanted, candidate), *candidate))
+        .map(|candidate| {
+            let whole = strsim::osa_distance(wanted, candidate);
+            let heads = [wanted.len(), wanted.len() + 1].map(|end| candidate.get(..end));
+            let heads = heads.into_iter().flatten().map(|head| strsim::osa_distance(wanted, head));
+            let begins = heads.filter(|distance| pods && *distance <= wanted.len() / 3).min();
+            (begins.map_or(whole, |begins| begins.min(whole)), *candidate)
+        })
         .filter(|(distance, name)| {
             *distance <= limit || (wanted.len() >= 3 && name.contains(wanted))
         })

@@ -174,6 +174,10 @@ fn what_a_filter_does_not_find_is_an_error_with_its_neighbours() {
         "the snapshot has no pod \"db-7d\"; the nearest: db-7d-x",
     );
     check(
+        Filters { pods: one("bd-7"), ..Filters::default() },
+        "the snapshot has no pod \"bd-7\"; the nearest: db-7d-x",
+    );
+    check(
         Filters { workloads: one("db"), ..Filters::default() },
         "--workload db: give KIND/NAME, for example deployment/web",
     );

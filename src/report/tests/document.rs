@@ -90,7 +90,7 @@ fn json_is_the_contract() {
                 "notes": [
                   "Read 2 logs (2.4 KiB): 20 lines, 16 with queries, 2 other, 2 rejected (malformed 2)",
                   "From 2026-04-02T09:00:00Z to 2026-04-02T10:00:00Z; 4 queries have no time",
-                  "Client known for 66.6 % of the queries behind these connections, server for 100 %; 1 of 2 client addresses in the snapshot",
+                  "Client known for 66.6 % of the queries behind all connections, server for 100 %; 1 of 2 client addresses in the snapshot",
                   "CoreDNS replicas: not known (no input's path names a CoreDNS pod of the snapshot)"
                 ]
               },

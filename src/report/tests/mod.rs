@@ -176,7 +176,7 @@ fn table_in_a_pipe_is_whole() {
 
             Read 2 logs (2.4 KiB): 20 lines, 16 with queries, 2 other, 2 rejected (malformed 2)
             From 2026-04-02T09:00:00Z to 2026-04-02T10:00:00Z; 4 queries have no time
-            Client known for 66.6 % of the queries behind these connections, server for 100 %; 1 of 2 client addresses in the snapshot
+            Client known for 66.6 % of the queries behind all connections, server for 100 %; 1 of 2 client addresses in the snapshot
             CoreDNS replicas: not known (no input's path names a CoreDNS pod of the snapshot)
         "#]],
     );
@@ -195,10 +195,10 @@ fn table_on_a_terminal_fits_and_keeps_both_ends_of_a_name() {
     let grid: Vec<&str> = text.split("\n\n").nth(1).unwrap().lines().collect();
     assert!(grid.iter().all(|line| line.chars().count() <= 80), "{text}");
     expect![[r#"
-        CLIENT                SERVER               PORTS          QUERIES   STATUS
-        10.9.9.9 (Unknown)    shop/a-db…dbdbdb-z   5432/T…CP,+1     1,200   no ports
-        jobs…port (CronJob)   a-=…g-z (External)   -                1,200   -
-        jobs…port (CronJob)   shop/a-db…dbdbdb-z   5432/T…CP,+1     1,200   widene…bound
+        CLIENT                 SERVER                 PORTS        QUERIES  STATUS
+        10.9.9.9 (Unknown)     shop/a-dbdbdbdbdbdb-z  5432/TCP,+2    1,200  no ports
+        jobs/export (CronJob)  a-=cm…rg-z (External)  -              1,200  -
+        jobs/export (CronJob)  shop/a-dbdbdbdbdbdb-z  5432/TCP,+2    1,200  widene…bound
     "#]]
     .assert_eq(&(grid.join("\n") + "\n"));
 }
@@ -234,7 +234,7 @@ fn wide_has_everything() {
 
             Read 2 logs (2.4 KiB): 20 lines, 16 with queries, 2 other, 2 rejected (malformed 2)
             From 2026-04-02T09:00:00Z to 2026-04-02T10:00:00Z; 4 queries have no time
-            Client known for 66.6 % of the queries behind these connections, server for 100 %; 1 of 2 client addresses in the snapshot
+            Client known for 66.6 % of the queries behind all connections, server for 100 %; 1 of 2 client addresses in the snapshot
             CoreDNS replicas: not known (no input's path names a CoreDNS pod of the snapshot)
         "#]],
     );
@@ -320,7 +320,7 @@ fn markdown_is_tables_and_one_block() {
             - Warning: logs/b.gz is truncated: what follows is missing (ends early)
             - Read 2 logs (2.4 KiB): 20 lines, 16 with queries, 2 other, 2 rejected (malformed 2)
             - From 2026-04-02T09:00:00Z to 2026-04-02T10:00:00Z; 4 queries have no time
-            - Client known for 66.6 % of the queries behind these connections, server for 100 %; 1 of 2 client addresses in the snapshot
+            - Client known for 66.6 % of the queries behind all connections, server for 100 %; 1 of 2 client addresses in the snapshot
             - CoreDNS replicas: not known (no input's path names a CoreDNS pod of the snapshot)
             ```
         "#]],
