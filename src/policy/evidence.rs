@@ -197,8 +197,8 @@ impl Behind {
         at.filter(|(port, _)| is_legal(port)).collect()
     }
 
-    /// Whether SRV names ask for this port: they say the Service port's name. Where there is no Service, the report
-    /// has looked the name up among the containers' ports.
+    /// Whether this port was asked for: by the Service port's name. Where there is no Service no port bears such a name, and
+    /// numbers are compared.
     fn names(&self, port: &Port, asked: &[Port]) -> bool {
         let same = |other: &&Port| match self.word {
             None => other.name == port.name,

@@ -1,6 +1,5 @@
 //! Cilium's published fields, as far as a policy by kico may use them:
-//! `pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml` of cilium/cilium at 02904c9bb255 (main on the way to
-//! 1.19; that of 1.16, f2b0a66e40ef, knows them all too), and what `pkg/policy/api/rule_validation.go` refuses.
+//! `pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml` of cilium/cilium at 02904c9bb255, and what `pkg/policy/api/rule_validation.go` refuses.
 
 use std::net::IpAddr;
 
