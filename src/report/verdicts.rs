@@ -144,7 +144,7 @@ fn reasons(row: &Row, view: &View<'_>) -> Vec<String> {
     if row.verdict == Verdict::Allowed {
         let rules = row.allowed_by.iter().map(|id| rule(*id, view));
         lines.push(match row.allowed_by.is_empty() {
-            true => "no policy isolates either end".into(),
+            true => "no policy isolates either end from the other".into(),
             false => format!("by {}", list(rules, NAMES, ", ")),
         });
     }

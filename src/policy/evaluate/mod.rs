@@ -88,7 +88,7 @@ pub enum Match {
 pub struct Side {
     /// Whether it may pass.
     pub passes: Match,
-    /// The rules that let it, ascending. Empty and passing: no policy isolates that pod, or none can.
+    /// The rules that match, ascending. Empty and passing: no policy isolates that pod from the other end, or none can.
     pub rules: Vec<RuleId>,
 }
 
@@ -247,11 +247,13 @@ impl<'a> Evaluator<'a> {
             return Outcome { egress: PASSES, ingress: PASSES };
         }
         let side = |direction, subject, other| match subject {
-            End::Pod(pod) if !self.is_own_node(pod, other) => {
-                self.side(direction, pod, other, server, at)
+            // A pod and its own node always reach each other, whatever rules match as well.
+            End::Pod(pod) if self.is_own_node(pod, other) => {
+                Side { passes: Match::Yes, ..self.side(direction, pod, other, server, at) }
             }
-            // What is no pod has no policies; and a pod and its own node always reach each other.
-            _ => PASSES,
+            End::Pod(pod) => self.side(direction, pod, other, server, at),
+            // What is no pod has no policies.
+            End::Address(_) => PASSES,
         };
         Outcome {
             egress: side(Direction::Egress, client, server),

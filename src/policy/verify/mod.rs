@@ -65,7 +65,7 @@ pub struct Row {
     pub is_dns: bool,
     /// What would become of it.
     pub verdict: Verdict,
-    /// The rules that let it pass, ascending. Allowed and empty: no policy isolates either end.
+    /// The rules that let it pass, ascending. Allowed and empty: no policy isolates either end from the other.
     pub allowed_by: Vec<RuleId>,
     /// Why it does not pass: at most one a direction.
     pub denials: Vec<Denial>,
