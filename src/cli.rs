@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
-  kubectl get pods,services,namespaces,endpointslices,replicasets -A -o json > pods.json
+  kubectl get pods,services,namespaces,endpointslices,nodes,replicasets,deployments,statefulsets,\\
+  daemonsets,jobs,cronjobs,networkpolicies,configmaps -A -o json > pods.json
   kico analyze logs/*.txt --snapshot pods.json                      # who talks to what
   kico analyze logs/*.txt -S pods.json -o csv=connections.csv -o netpol=policies/
 ";

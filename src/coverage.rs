@@ -216,8 +216,10 @@ fn warnings(all: &Coverage, totals: &Totals, dns: &[&Pod]) -> Vec<String> {
             plural(totals.cache_queries, "query is", "queries are"),
         ));
     }
-    let unknown_format =
-        all.lines.rejected.get(Reason::UnknownFormat as usize).copied().unwrap_or(0);
+    // Of what is no query log at all, nobody expects CoreDNS's format.
+    let logs = all.inputs.iter().filter(|input| input.is_log);
+    let unknown_format: u64 =
+        logs.filter_map(|input| input.lines.rejected.get(Reason::UnknownFormat as usize)).sum();
     if unknown_format > 0 {
         out.push(format!(
             "{} in a format of the Corefile's own: give it with --log-format",
