@@ -33,6 +33,12 @@ pub struct Snapshot {
     pub nodes: Vec<Node>,
     /// NetworkPolicies, sorted by namespace, name.
     pub policies: Vec<NetworkPolicy>,
+    /// Ingresses, routes, webhook configurations, APIServices; sorted by namespace, kind, name.
+    pub entrances: Vec<Entrance>,
+    /// Gateways, sorted by namespace, name.
+    pub gateways: Vec<Gateway>,
+    /// ServiceMonitors and PodMonitors, sorted by namespace, kind, name.
+    pub monitors: Vec<Monitor>,
     /// Corefiles: of a ConfigMap in kube-system, openshift-dns or `--dns-namespace`, key `Corefile`.
     pub corefiles: Vec<Corefile>,
     /// The namespaces in which the cluster's DNS is looked for.
@@ -205,6 +211,8 @@ pub struct Controller {
     pub selector: Option<LabelSelector>,
     /// The labels its pods are made with.
     pub template_labels: Labels,
+    /// Of the annotations that its pods are made with, those that [`Meta::annotations`] keeps.
+    pub template_annotations: Labels,
     /// The containers its pods are made with: names and ports.
     pub template_containers: Vec<Container>,
     /// Whether its pods are made with `hostNetwork`.
@@ -315,6 +323,65 @@ pub struct NetworkPolicy {
     pub meta: Meta,
     /// The API's own type.
     pub spec: NetworkPolicySpec,
+}
+
+/// What leads to Services without a lookup of theirs: an Ingress, a route of the Gateway API, a webhook configuration, an
+/// APIService.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entrance {
+    /// `Ingress`, `HTTPRoute`, …
+    pub kind: String,
+    /// Namespace (empty for cluster-wide kinds) and name.
+    pub meta: Meta,
+    /// The Services that it leads to, sorted, without repetition.
+    pub services: Vec<ServiceRef>,
+}
+
+/// A Service that another object names; there need not be one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServiceRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The Service's own port, by number or name, if that is said.
+    pub port: Option<TargetPort>,
+}
+
+/// A Gateway of the Gateway API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gateway {
+    /// Namespace and name.
+    pub meta: Meta,
+    /// Its listeners' ports, ascending, without repetition.
+    pub ports: Vec<u16>,
+}
+
+/// A ServiceMonitor or a PodMonitor: what Prometheus scrapes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Monitor {
+    /// `ServiceMonitor` or `PodMonitor`.
+    pub kind: String,
+    /// Namespace and name.
+    pub meta: Meta,
+    /// Of Services or pods, by their labels. An empty one selects all.
+    pub selector: LabelSelector,
+    /// In which namespaces.
+    pub namespaces: Watched,
+    /// The ports it scrapes, as it names them: a Service's or a pod's name of the port, or a number.
+    pub ports: Vec<TargetPort>,
+}
+
+/// Where a monitor looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Watched {
+    /// In its own namespace.
+    #[default]
+    Own,
+    /// In all of them.
+    All,
+    /// In these.
+    Named(Vec<String>),
 }
 
 /// A Corefile.

@@ -4,7 +4,9 @@
 
 mod config;
 mod controller;
+mod entrance;
 mod meta;
+mod monitor;
 mod network;
 mod pod;
 mod shell;
@@ -35,6 +37,16 @@ pub(crate) fn read(item: &Item<'_>, dns_namespaces: &[String]) -> Read {
         "Namespace" => meta::read(shell).map(Object::Namespace),
         "Node" => network::node(shell, &mut notes).map(Object::Node),
         "ConfigMap" => config::read(shell, dns_namespaces),
+        "Ingress" => entrance::ingress(shell).map(Object::Entrance),
+        "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute" => {
+            entrance::route(shell, item.kind).map(Object::Entrance)
+        }
+        "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => {
+            entrance::webhooks(shell, item.kind).map(Object::Entrance)
+        }
+        "APIService" => entrance::api_service(shell).map(Object::Entrance),
+        "Gateway" => entrance::gateway(shell).map(Object::Gateway),
+        "ServiceMonitor" | "PodMonitor" => monitor::read(shell, item.kind).map(Object::Monitor),
         _ => controller::read(shell, item.kind).map(Object::Controller),
     };
     let kind = if item.kind.is_empty() { "object" } else { item.kind };
@@ -75,6 +87,9 @@ pub(crate) enum Object {
     Namespace(model::Meta),
     Node(model::Node),
     Policy(model::NetworkPolicy),
+    Entrance(model::Entrance),
+    Gateway(model::Gateway),
+    Monitor(model::Monitor),
     Corefile(model::Corefile),
     Capture(CaptureRecord),
     /// Any other ConfigMap, or an object that is broken.
@@ -94,13 +109,17 @@ impl Object {
             Object::Namespace(meta) => meta.created,
             Object::Node(node) => node.meta.created,
             Object::Policy(policy) => policy.meta.created,
+            Object::Entrance(entrance) => entrance.meta.created,
+            Object::Gateway(gateway) => gateway.meta.created,
+            Object::Monitor(monitor) => monitor.meta.created,
             _ => None,
         }
     }
 }
 
-/// The kinds that kico reads, and their API groups: Knative has a Service too, Calico a NetworkPolicy.
-const KINDS: [(&str, &[&str]); 14] = [
+/// The kinds that kico reads, and their API groups: Knative has a Service too, Calico a NetworkPolicy,
+/// Istio a Gateway.
+const KINDS: [(&str, &[&str]); 26] = [
     ("Pod", &[""]),
     ("Service", &[""]),
     ("Namespace", &[""]),
@@ -115,7 +134,21 @@ const KINDS: [(&str, &[&str]); 14] = [
     ("StatefulSet", &["apps"]),
     ("Job", &["batch"]),
     ("CronJob", &["batch"]),
+    ("Ingress", &["networking.k8s.io", "extensions"]),
+    ("Gateway", &[GATEWAY]),
+    ("HTTPRoute", &[GATEWAY]),
+    ("GRPCRoute", &[GATEWAY]),
+    ("TCPRoute", &[GATEWAY]),
+    ("TLSRoute", &[GATEWAY]),
+    ("UDPRoute", &[GATEWAY]),
+    ("ServiceMonitor", &["monitoring.coreos.com"]),
+    ("PodMonitor", &["monitoring.coreos.com"]),
+    ("ValidatingWebhookConfiguration", &["admissionregistration.k8s.io"]),
+    ("MutatingWebhookConfiguration", &["admissionregistration.k8s.io"]),
+    ("APIService", &["apiregistration.k8s.io"]),
 ];
+
+const GATEWAY: &str = "gateway.networking.k8s.io";
 
 fn groups(kind: &str) -> Option<&'static [&'static str]> {
     KINDS.iter().find(|(known, _)| *known == kind).map(|(_, groups)| *groups)

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use serde::Deserialize;
 
 use super::Shell;
-use super::meta::{self, RawLabels};
+use super::meta::{self, KeptAnnotations, RawLabels};
 use super::pod::PodSpec;
 use crate::cluster::model::Controller;
 
@@ -21,12 +21,13 @@ pub(super) fn read(shell: &Shell<'_>, kind: &str) -> Result<Controller, String> 
     };
     let template = spec.template.unwrap_or_default();
     let pod = template.spec.unwrap_or_default();
-    let labels = template.metadata.and_then(|meta| meta.labels).unwrap_or_default();
+    let made = template.metadata.unwrap_or_default();
     Ok(Controller {
         kind: kind.to_owned(),
         meta,
         selector: spec.selector.map(Selector::into_api),
-        template_labels: labels.0,
+        template_labels: made.labels.unwrap_or_default().0,
+        template_annotations: made.annotations.unwrap_or_default().0,
         template_containers: pod.containers(),
         template_host_network: pod.host_network == Some(true),
         schedule,
@@ -61,15 +62,16 @@ struct Template<'a> {
     spec: Option<PodSpec<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct TemplateMeta {
     labels: Option<RawLabels>,
+    annotations: Option<KeptAnnotations>,
 }
 
 /// The API's own type takes the last of two labels of one name without a word; this one does not.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Selector {
+pub(super) struct Selector {
     match_labels: Option<RawLabels>,
     match_expressions: Option<Vec<Requirement>>,
 }
@@ -82,7 +84,7 @@ struct Requirement {
 }
 
 impl Selector {
-    fn into_api(self) -> LabelSelector {
+    pub(super) fn into_api(self) -> LabelSelector {
         let requirement = |Requirement { key, operator, values }| LabelSelectorRequirement {
             key,
             operator,

@@ -166,7 +166,7 @@ impl<'de> Deserialize<'de> for RawLabels {
 
 /// Those annotations that SEMANTICS 10 lists.
 #[derive(Default)]
-struct KeptAnnotations(Labels);
+pub(super) struct KeptAnnotations(pub(super) Labels);
 
 /// A node's tunnel addresses, beside Calico's, which are all in one domain.
 const FLANNEL: [&str; 3] = [

@@ -161,19 +161,24 @@ impl RawServicePort {
             name: self.name.unwrap_or_default(),
             port: own,
             protocol: self.protocol.unwrap_or_default(),
-            target: match self.target_port {
-                None | Some(RawTarget(TargetPort::Number(0))) => TargetPort::Number(own),
-                Some(RawTarget(TargetPort::Name(name))) if name.is_empty() => {
-                    TargetPort::Number(own)
-                }
-                Some(RawTarget(target)) => target,
-            },
+            target: self.target_port.and_then(RawTarget::set).unwrap_or(TargetPort::Number(own)),
         }
     }
 }
 
 /// A number or a name; 0 and the empty name are "unset".
-struct RawTarget(TargetPort);
+pub(super) struct RawTarget(pub(super) TargetPort);
+
+impl RawTarget {
+    /// The port, if one is set.
+    pub(super) fn set(self) -> Option<TargetPort> {
+        let is_set = match &self.0 {
+            TargetPort::Number(number) => *number != 0,
+            TargetPort::Name(name) => !name.is_empty(),
+        };
+        is_set.then_some(self.0)
+    }
+}
 
 impl<'de> Deserialize<'de> for RawTarget {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RawTarget, D::Error> {

@@ -9,8 +9,18 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 /// The fields that some kind needs; all others are skipped as they are met.
-const FIELDS: [&str; 9] =
-    ["apiVersion", "kind", "metadata", "spec", "status", "data", "endpoints", "ports", "subsets"];
+const FIELDS: [&str; 10] = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+    "status",
+    "data",
+    "endpoints",
+    "ports",
+    "subsets",
+    "webhooks",
+];
 
 /// An object's fields, or a list's objects.
 #[derive(Default)]

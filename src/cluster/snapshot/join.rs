@@ -32,6 +32,9 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
                 Object::Namespace(namespace) => all.namespaces.push(namespace),
                 Object::Node(node) => all.nodes.push(node),
                 Object::Policy(policy) => all.policies.push(policy),
+                Object::Entrance(entrance) => all.entrances.push(entrance),
+                Object::Gateway(gateway) => all.gateways.push(gateway),
+                Object::Monitor(monitor) => all.monitors.push(monitor),
                 Object::Corefile(corefile) => all.corefiles.push(corefile),
                 Object::Capture(_) | Object::Nothing | Object::Skipped(_) => {}
             }
@@ -44,6 +47,9 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
     latest(&mut all.namespaces, named);
     latest(&mut all.nodes, |node| named(&node.meta));
     latest(&mut all.policies, |policy| named(&policy.meta));
+    latest(&mut all.entrances, |e| [&e.meta.namespace, &e.kind, &e.meta.name]);
+    latest(&mut all.gateways, |gateway| named(&gateway.meta));
+    latest(&mut all.monitors, |m| [&m.meta.namespace, &m.kind, &m.meta.name]);
     latest(&mut all.corefiles, |file| [&file.namespace, &file.name, ""]);
     add_legacy(&mut all.slices, legacy);
     all

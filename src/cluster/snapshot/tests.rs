@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::sample::{cluster, config, list, object, pod, yaml_list};
 use crate::cluster::model::*;
 
+mod entrances;
 mod kinds;
 mod refused;
 

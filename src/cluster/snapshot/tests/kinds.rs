@@ -6,7 +6,7 @@ fn ips(all: &[&str]) -> Vec<std::net::IpAddr> {
     all.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-fn labels(all: &[(&str, &str)]) -> Labels {
+pub(super) fn labels(all: &[(&str, &str)]) -> Labels {
     all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
@@ -219,7 +219,8 @@ fn nodes() {
 
 #[test]
 fn controllers() {
-    let template = json!({"metadata": {"creationTimestamp": null, "labels": {"app": "web"}}, "spec": {
+    let template = json!({"metadata": {"creationTimestamp": null, "labels": {"app": "web"},
+        "annotations": {"prometheus.io/port": "9102", "x": "y"}}, "spec": {
         "hostNetwork": true, "containers": [{"name": "c", "ports": [{"containerPort": 1, "protocol": "SCTP"}]}]}});
     let selector = json!({"matchLabels": {"app": "web"},
         "matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["x"]}, {"key": "k", "operator": "Exists", "values": null}]});
@@ -236,6 +237,7 @@ fn controllers() {
     assert_eq!(found, ["CronJob", "DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"]);
     for controller in &snapshot.controllers {
         assert_eq!(controller.template_labels, labels(&[("app", "web")]));
+        assert_eq!(controller.template_annotations, labels(&[("prometheus.io/port", "9102")]));
         assert_eq!(controller.template_containers[0].ports[0].protocol, Protocol::Sctp);
         assert!(controller.template_host_network);
         let is_cron = controller.kind == "CronJob";
