@@ -128,6 +128,7 @@ impl World {
                 _ => selector.clone(),
             },
             template_labels: load.labels.clone(),
+            template_annotations: BTreeMap::new(),
             template_containers: containers.iter().cloned().collect(),
             template_host_network: load.host,
             schedule: String::new(),
