@@ -9,6 +9,7 @@ use super::evidence::Evidence;
 use super::selectors::present;
 use super::{Direction, Options, comment, object};
 use crate::cluster::Cluster;
+use crate::cluster::exposure::{self, Exposure};
 use crate::cluster::selector::matches;
 use crate::cluster::workloads::WorkloadId;
 
@@ -51,6 +52,35 @@ pub(super) fn existing<'a>(
             of_kind && labels.iter().any(|labels| matches(selector, labels))
         });
     all.map(|policy| policy.meta.name.as_str()).filter(|name| !replaced.contains(name)).collect()
+}
+
+/// Why an ingress policy is incomplete, by workload: traffic that the snapshot shows and no lookup does.
+pub(super) fn exposed(cluster: &Cluster) -> BTreeMap<WorkloadId, Vec<String>> {
+    let mut reasons = BTreeMap::new();
+    for (id, all) in exposure::exposed(cluster) {
+        let mut objects: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
+        for Exposure { object, why, needs, .. } in all {
+            objects.entry((why, needs)).or_default().push(object);
+        }
+        let line = |((why, needs), objects): ((&str, String), Vec<String>)| {
+            let objects = comment::list(objects.iter().map(String::as_str), comment::SHOWN);
+            format!("{why} {objects}; it needs a rule {needs}")
+        };
+        reasons.insert(id, objects.into_iter().map(line).collect());
+    }
+    reasons
+}
+
+/// What an ingress policy's comment says about traffic without lookups. It changes only with the kinds that the snapshot
+/// holds.
+pub(super) fn looked_for(cluster: &Cluster) -> String {
+    let (some, none) = exposure::kinds(cluster);
+    let looked = ["pods"].into_iter().chain(some).collect::<Vec<_>>().join(", ");
+    let line = format!("traffic that DNS cannot show was looked for in: {looked}");
+    match none.is_empty() {
+        true => line,
+        false => format!("{line}; not looked for, the snapshot holds none: {}", none.join(", ")),
+    }
 }
 
 /// For all of them: lower-case fragments.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::around::{notes, unfit};
+use super::around::{exposed, notes, unfit};
 use super::closure::{self, At, Closed, Peer, Stranger};
 use super::comment::SHOWN;
 use super::draft::Draft;
@@ -124,6 +124,12 @@ impl Side<'_> {
             reasons.entry(*id).or_default().insert(reason);
         }
         let allowed = allowed(&closed);
+        if direction == Direction::Ingress {
+            let exposed = exposed(cluster).into_iter();
+            for (id, exposed) in exposed.filter(|(id, _)| allowed.contains_key(id)) {
+                reasons.entry(id).or_default().extend(exposed);
+            }
+        }
         together(&allowed, &matched, &names, &mut reasons);
 
         let mut draft = Draft {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::around::existing;
+use super::around::{existing, looked_for};
 use super::closure::{At, Peer};
 use super::comment::{self, SHOWN};
 use super::egress_dns::Dns;
@@ -115,7 +115,10 @@ impl Draft<'_, '_> {
         let changed = self.options.changed_evidence.join(" ");
         let changed = Some(changed.as_str()).filter(|flags| !flags.is_empty());
         say("what counts as evidence was changed by", changed.into_iter().collect());
-        lines.push("traffic that DNS cannot show was not looked for".into());
+        lines.push(match self.direction {
+            Direction::Ingress => looked_for(self.cluster),
+            Direction::Egress => "traffic that DNS cannot show was not looked for".into(),
+        });
         lines
     }
 

@@ -112,6 +112,7 @@ fn word(object: &Object) -> &'static str {
         Object::Namespace(_) => "Namespace",
         Object::Node(_) => "Node",
         Object::Corefile(_) | Object::Capture(_) => "ConfigMap",
+        Object::Entrance(_) | Object::Gateway(_) | Object::Monitor(_) => "entrance or monitor",
         Object::Nothing | Object::Policy(_) | Object::Skipped(_) => "object",
     }
 }

@@ -1,7 +1,7 @@
 //! What a policy leaves out, whose policies are written, and which selector stands for whom.
 
 use super::*;
-use crate::cluster::model::Controller;
+use crate::cluster::model::{Controller, Entrance, ServiceRef};
 
 #[test]
 fn a_workload_whose_every_client_is_known_has_a_complete_policy() {
@@ -40,6 +40,45 @@ fn an_incomplete_policy_bears_the_label_and_its_reasons_first() {
     let text = yaml::document(policy, yaml::Place::Stream).unwrap();
     assert!(text.starts_with("# INCOMPLETE: "), "{text}");
     assert!(text.contains(MARK));
+}
+
+#[test]
+fn an_exposed_workloads_policy_is_incomplete_and_says_why_and_what_it_needs() {
+    let mut world = sock_shop().0;
+    world.cluster.snapshot.services[0].kind = "NodePort".into();
+    let reason = "it is reached from outside, by type NodePort of Service sock-shop/user-db; \
+                  it needs a rule from outside the cluster, on 27017/TCP";
+    // The rule that was seen stays; none is added.
+    let policy = world.leaves_out(reason);
+    assert_eq!(policy["spec"], read(&sock_shop().0.build().complete[0])["spec"]);
+    let refused = world.build_with(&Options { strict: true, ..options() }).refused;
+    assert!(refused[0].reason.contains(reason), "{refused:?}");
+}
+
+#[test]
+fn exposure_alone_is_no_evidence_and_reasons_of_one_kind_share_a_line() {
+    let (mut world, _, _, service) = sock_shop();
+    let kind = || "HTTPRoute".to_owned();
+    let namespace = || "sock-shop".to_owned();
+    for name in ["b", "a"] {
+        world.cluster.snapshot.entrances.push(Entrance {
+            kind: kind(),
+            meta: Meta { namespace: namespace(), name: name.into(), ..Meta::default() },
+            services: vec![ServiceRef {
+                namespace: namespace(),
+                name: "user-db".into(),
+                port: None,
+            }],
+        });
+    }
+    world.cluster.services.insert((namespace(), "user-db".into()), service);
+    let policies = world.build();
+    let expected = "traffic comes in through HTTPRoute sock-shop/a, HTTPRoute sock-shop/b; it needs a rule from the \
+                    pods that carry it, on 27017/TCP";
+    assert_eq!(policies.incomplete[0].incomplete, [expected]);
+    world.report.connections.clear();
+    let policies = world.build();
+    assert_eq!((policies.complete, policies.incomplete), (vec![], vec![]));
 }
 
 #[test]
