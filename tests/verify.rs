@@ -48,7 +48,7 @@ fn complete_policies_allow_all_of_their_evidence() {
     assert_eq!(report["summary"]["denied"], Value::from(0));
     assert_eq!(report["summary"]["partly"], Value::from(0));
     let policies = report["policies"].as_sequence().expect("a list");
-    assert!(policies.len() >= 12, "{policies:?}");
+    assert!(policies.len() >= 11, "{policies:?}");
     let mut by_policy = 0;
     for row in report["verdicts"].as_sequence().expect("a list") {
         let is_named = row["connection"]["client"]["kind"] != "Unknown";

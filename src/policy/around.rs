@@ -73,14 +73,15 @@ pub(super) fn exposed(cluster: &Cluster) -> BTreeMap<WorkloadId, Vec<String>> {
 
 /// What an ingress policy's comment says about traffic without lookups. It changes only with the kinds that the snapshot
 /// holds.
-pub(super) fn looked_for(cluster: &Cluster) -> String {
+pub(super) fn looked_for(cluster: &Cluster) -> Vec<String> {
     let (some, none) = exposure::kinds(cluster);
     let looked = ["pods"].into_iter().chain(some).collect::<Vec<_>>().join(", ");
-    let line = format!("traffic that DNS cannot show was looked for in: {looked}");
-    match none.is_empty() {
-        true => line,
-        false => format!("{line}; not looked for, the snapshot holds none: {}", none.join(", ")),
+    let mut lines = vec![format!("traffic that DNS cannot show was looked for in: {looked}")];
+    if !none.is_empty() {
+        let none = none.join(", ");
+        lines.push(format!("it was not looked for in what the snapshot holds none of: {none}"));
     }
+    lines
 }
 
 /// For all of them: lower-case fragments.

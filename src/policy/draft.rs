@@ -115,10 +115,12 @@ impl Draft<'_, '_> {
         let changed = self.options.changed_evidence.join(" ");
         let changed = Some(changed.as_str()).filter(|flags| !flags.is_empty());
         say("what counts as evidence was changed by", changed.into_iter().collect());
-        lines.push(match self.direction {
-            Direction::Ingress => looked_for(self.cluster),
-            Direction::Egress => "traffic that DNS cannot show was not looked for".into(),
-        });
+        match self.direction {
+            Direction::Ingress => lines.extend(looked_for(self.cluster)),
+            Direction::Egress => {
+                lines.push("traffic that DNS cannot show was not looked for".into())
+            }
+        }
         lines
     }
 

@@ -118,8 +118,8 @@ fn every_comment_says_what_was_not_looked_for() {
     for evidence in [true, false] {
         let policies = world.build_with(&Options { evidence, ..options() });
         let text = yaml::document(&policies.complete[0], yaml::Place::File).unwrap();
-        let line = "\n# traffic that DNS cannot show was looked for in: pods, Service; not looked for, the snapshot \
-                    holds none: Ingress, Gateway, ";
+        let line = "\n# traffic that DNS cannot show was looked for in: pods, Service\n# it was not looked for in \
+                    what the snapshot holds none of: Ingress, Gateway, ";
         assert!(text.contains(line), "{text}");
     }
 }
@@ -142,7 +142,8 @@ fn a_document_reads_like_this() {
         # Deployment sock-shop/user-db: only those who asked for it by name may connect to it
         # podSelector: the controller's own selector
         # from: Deployment sock-shop/user: user-db.sock-shop.svc.cluster.local; 27017/TCP by EndpointSlice
-        # traffic that DNS cannot show was looked for in: pods, Service; not looked for, the snapshot holds none: Ingress, Gateway, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute, ServiceMonitor, PodMonitor, ValidatingWebhookConfiguration, MutatingWebhookConfiguration, APIService
+        # traffic that DNS cannot show was looked for in: pods, Service
+        # it was not looked for in what the snapshot holds none of: Ingress, Gateway, HTTPRoute, GRPCRoute, TCPRoute, TLSRoute, UDPRoute, ServiceMonitor, PodMonitor, ValidatingWebhookConfiguration, MutatingWebhookConfiguration, APIService
         apiVersion: networking.k8s.io/v1
         kind: NetworkPolicy
         metadata:
