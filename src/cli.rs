@@ -125,6 +125,19 @@ pub struct Analyze {
     #[arg(long, help_heading = "Policies")]
     pub allow_nodes: bool,
 
+    /// Shut namespaces to all that no policy lets in. Alone: those where every workload has a complete policy, never
+    /// kube-system or one that the cluster leans on; with NS: that one, whatever it holds; repeatable
+    #[arg(
+        long,
+        value_name = "NS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = SAFE_NAMESPACES,
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
+        help_heading = "Policies"
+    )]
+    pub default_deny: Vec<String>,
+
     /// Leave the evidence out of the policies' comments and annotations
     #[arg(long, help_heading = "Policies")]
     pub no_evidence: bool,
@@ -191,6 +204,9 @@ pub struct Verify {
     #[command(flatten)]
     pub read: Read,
 }
+
+/// What `--default-deny` without a namespace stands for; no namespace can be called that.
+pub const SAFE_NAMESPACES: &str = "*";
 
 const TALLY_EXAMPLES: &str = "\
 Examples:

@@ -16,6 +16,7 @@ use crate::connections::filter::{Filters, choose};
 use crate::connections::{self, Connection, GroupBy, Options, Report};
 use crate::coverage::{cover, plural};
 use crate::files::write_beside;
+use crate::policy::deny::{self, Wanted};
 use crate::policy::{self, Direction, Policies, Refusal};
 use crate::report::{self, Style};
 
@@ -31,6 +32,7 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     if wants_policies {
         check_choice(args)?;
     }
+    check_default_deny(args, &outputs, wants_policies)?;
     let gathered = gather(&args.inputs, &args.read, messages, |_| true)?;
     let (reading, cluster, mut exit) = (gathered.reading, gathered.cluster, gathered.exit);
     if exit != Exit::Interrupted {
@@ -43,6 +45,12 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     }
     let filters = filters(&args.filter, &args.exclude_namespace);
     let choice = choose(&filters, &cluster)?;
+    let shut = shut(&args.default_deny);
+    // Only to find out whether they are there.
+    choose(
+        &Filters { namespaces: shut.named.iter().cloned().collect(), ..Filters::default() },
+        &cluster,
+    )?;
     let join = |group_by, choice| {
         let options = Options {
             group_by,
@@ -74,7 +82,8 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
             clients: &clients,
         };
         let whole = join(GroupBy::Workload, None);
-        let own = policy::build(&whole, &cluster, &options);
+        let mut own = policy::build(&whole, &cluster, &options);
+        own.denies = deny::denies(&own, &cluster, &options, &shut);
         let wanted = outputs.iter().any(|o| o.format == Format::CiliumNetworkPolicy);
         let cilium = wanted.then(|| policy::cilium::build(&whole, &cluster, &options));
         let chosen = |mut all: Policies| {
@@ -86,6 +95,9 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
         (chosen(own), cilium.map(chosen))
     });
     let (policies, cilium) = policies.map_or((None, None), |(own, cilium)| (Some(own), cilium));
+    for line in policies.iter().flat_map(|policies| &policies.denies.said) {
+        messages.warning(line);
+    }
     let made = Made {
         report: &report,
         view: grouped.as_ref().unwrap_or(&report),
@@ -136,6 +148,22 @@ fn directions(args: &cli::Analyze) -> Vec<Direction> {
     args.policy_types.iter().map(direction).collect()
 }
 
+/// A flag that would do nothing, or not where it seems to.
+fn check_default_deny(args: &cli::Analyze, outputs: &[Output], wants_policies: bool) -> Result<()> {
+    if args.default_deny.is_empty() {
+        return Ok(());
+    }
+    if !wants_policies {
+        bail!("--default-deny writes policies: give -o netpol or -s too");
+    }
+    if outputs.iter().any(|o| o.format == Format::CiliumNetworkPolicy) {
+        bail!(
+            "--default-deny is written as a NetworkPolicy, which Cilium enforces too: give -o netpol"
+        );
+    }
+    Ok(())
+}
+
 /// A filter that chooses no subject of any policy asked for would seem to choose some.
 fn check_choice(args: &cli::Analyze) -> Result<()> {
     let filter = &args.filter;
@@ -167,6 +195,13 @@ pub(super) fn filters(filter: &cli::Filter, exclude_namespaces: &[String]) -> Fi
         to: filter.to.clone(),
         exclude_namespaces: exclude_namespaces.to_vec(),
     }
+}
+
+/// Which namespaces `--default-deny` is for.
+fn shut(values: &[String]) -> Wanted {
+    let safe = values.iter().any(|value| value == cli::SAFE_NAMESPACES);
+    let named = values.iter().filter(|value| *value != cli::SAFE_NAMESPACES).cloned();
+    Wanted { safe, named: named.collect() }
 }
 
 /// The flags that changed the evidence: every policy's comment says so.
@@ -262,6 +297,10 @@ impl Made<'_> {
             path.display(),
             policies.incomplete.len()
         )];
+        if written.denies > 0 {
+            let namespaces = plural(written.denies as u64, "namespace", "namespaces");
+            notes.push(format!("{namespaces} shut by {}default-deny/", path.join("").display()));
+        }
         if written.removed > 0 {
             let files = plural(written.removed as u64, "file", "files");
             notes.push(format!("{files} of an earlier run removed"));

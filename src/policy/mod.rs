@@ -4,9 +4,10 @@
 //! `evidence` says who asked for which workload, on which ports, and `egress` the same from the client's side;
 //! `egress_dns` is the rule without which no egress policy is written; `selectors` which labels stand for a workload;
 //! `closure` what of the evidence those labels can say without saying more; `build` decides who gets a policy,
-//! `around` looks at what else the snapshot says; `draft`, `object` and `comment` make the object and the lines above
-//! it, [`cilium`] says the same to Cilium, [`yaml`] and [`mod@write`] are the bytes. The other way round, [`evaluate`]
-//! says what any policies mean, sharing nothing with what writes them, and [`verify`] what they would do to what was seen.
+//! `around` looks at what else the snapshot says, [`deny`] at which namespaces can be shut; `draft`, `object` and
+//! `comment` make the object and the lines above it, [`cilium`] says the same to Cilium, [`yaml`] and [`mod@write`] are
+//! the bytes. The other way round, [`evaluate`] says what any policies mean, sharing nothing with what writes them, and
+//! [`verify`] what they would do to what was seen.
 //!
 //! # Every way to be wider than the evidence
 //!
@@ -28,6 +29,7 @@ mod build;
 pub mod cilium;
 mod closure;
 mod comment;
+pub mod deny;
 mod draft;
 mod egress;
 mod egress_dns;
@@ -119,6 +121,8 @@ pub struct Policies {
     pub refused: Vec<Refusal>,
     /// What a reader must know of all of them: lower-case fragments of untrusted text.
     pub notes: Vec<String>,
+    /// What shuts namespaces, if it was asked for.
+    pub denies: deny::Denies,
 }
 
 /// One workload's policy.

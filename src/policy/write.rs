@@ -7,15 +7,18 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde::Serialize;
 
-use super::yaml::{Place, comment, document, yaml};
-use super::{MARK, Policies, Policy};
+use super::yaml::{Place, comment, deny, document, yaml};
+use super::{MARK, Policies};
 use crate::files::write_beside;
 use crate::text;
 
 /// Where incomplete policies go, with a kustomization of their own: applying them is a choice.
 const INCOMPLETE: &str = "incomplete";
+/// Where that goes which shuts namespaces: it is applied last, or not at all.
+const DEFAULT_DENY: &str = "default-deny";
 const KUSTOMIZATION: &str = "kustomization.yaml";
 
 /// What [`directory`] did.
@@ -23,18 +26,28 @@ const KUSTOMIZATION: &str = "kustomization.yaml";
 pub struct Written {
     /// Policies written.
     pub policies: usize,
+    /// Namespaces that are shut.
+    pub denies: usize,
     /// Files of an earlier run that were removed.
     pub removed: usize,
 }
 
-/// All documents on one stream, the complete ones first; what was refused, and what must be known, as comments at its
-/// end.
+/// All documents on one stream, the complete ones first; what was refused, and what must be known, as comments behind
+/// them; last what shuts namespaces.
 pub fn stream(policies: &Policies, out: &mut dyn Write) -> anyhow::Result<()> {
     for policy in policies.complete.iter().chain(&policies.incomplete) {
         writeln!(out, "---")?;
         out.write_all(document(policy, Place::Stream)?.as_bytes())?;
     }
     out.write_all(remarks(policies).as_bytes())?;
+    out.write_all(said(policies).as_bytes())?;
+    if !policies.denies.list.is_empty() {
+        writeln!(out, "# default-deny: what follows shuts namespaces; apply it last")?;
+    }
+    for one in &policies.denies.list {
+        writeln!(out, "---")?;
+        out.write_all(deny(one)?.as_bytes())?;
+    }
     Ok(())
 }
 
@@ -50,14 +63,23 @@ fn remarks(policies: &Policies) -> String {
     out
 }
 
-/// `<namespace>/<name>.yaml` and `kustomization.yaml`; the incomplete ones likewise in `incomplete/`. Nothing is
-/// written if something that is not kico's stands where a file must go.
+/// What must be known of what is shut, and of what is not, as comment lines.
+fn said(policies: &Policies) -> String {
+    let mut out = String::new();
+    for line in &policies.denies.said {
+        comment(&mut out, line);
+    }
+    out
+}
+
+/// `<namespace>/<name>.yaml` and `kustomization.yaml`; the incomplete ones likewise in `incomplete/`, and what shuts
+/// namespaces in `default-deny/`. Nothing is written if something that is not kico's stands where a file must go.
 pub fn directory(policies: &Policies, dir: &Path) -> anyhow::Result<Written> {
     let mut files: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (list, under) in [(&policies.complete, ""), (&policies.incomplete, INCOMPLETE)] {
         let mut resources = Vec::new();
         for policy in list {
-            let path = file(policy)?;
+            let path = file(&policy.object)?;
             let document = document(policy, Place::File)?;
             if files.insert(Path::new(under).join(&path), document).is_some() {
                 bail!("two policies would both be {}", text::terminal(&path));
@@ -66,8 +88,18 @@ pub fn directory(policies: &Policies, dir: &Path) -> anyhow::Result<Written> {
         }
         if !resources.is_empty() {
             let path = Path::new(under).join(KUSTOMIZATION);
-            files.insert(path, kustomization(resources, policies)?);
+            files.insert(path, kustomization(resources, &remarks(policies))?);
         }
+    }
+    let mut resources = Vec::new();
+    for one in &policies.denies.list {
+        let path = file(&one.object)?;
+        files.insert(Path::new(DEFAULT_DENY).join(&path), deny(one)?);
+        resources.push(path);
+    }
+    if !resources.is_empty() {
+        let path = Path::new(DEFAULT_DENY).join(KUSTOMIZATION);
+        files.insert(path, kustomization(resources, &said(policies))?);
     }
     let old = own_files(dir)?;
     for path in files.keys() {
@@ -79,8 +111,11 @@ pub fn directory(policies: &Policies, dir: &Path) -> anyhow::Result<Written> {
     for path in first.chain(files.keys().filter(is_last)) {
         write_file(&dir.join(path), &files[path])?;
     }
-    let mut written =
-        Written { policies: policies.complete.len() + policies.incomplete.len(), removed: 0 };
+    let mut written = Written {
+        policies: policies.complete.len() + policies.incomplete.len(),
+        denies: policies.denies.list.len(),
+        removed: 0,
+    };
     for path in old.iter().filter(|path| !files.contains_key(*path)) {
         let full = dir.join(path);
         fs::remove_file(&full).with_context(|| format!("remove {}", shown(&full)))?;
@@ -96,8 +131,8 @@ pub fn directory(policies: &Policies, dir: &Path) -> anyhow::Result<Written> {
 }
 
 /// `<namespace>/<name>.yaml`
-fn file(policy: &Policy) -> anyhow::Result<String> {
-    let meta = &policy.object.metadata;
+fn file(object: &NetworkPolicy) -> anyhow::Result<String> {
+    let meta = &object.metadata;
     let part = |text: &Option<String>| {
         let text = text.as_deref().unwrap_or_default();
         text::file_name(text).with_context(|| format!("no file name for {}", text::terminal(text)))
@@ -113,14 +148,14 @@ struct Kustomization {
     resources: Vec<String>,
 }
 
-fn kustomization(mut resources: Vec<String>, policies: &Policies) -> anyhow::Result<String> {
+fn kustomization(mut resources: Vec<String>, comments: &str) -> anyhow::Result<String> {
     resources.sort();
     let object = Kustomization {
         api_version: "kustomize.config.k8s.io/v1beta1",
         kind: "Kustomization",
         resources,
     };
-    Ok(format!("{MARK}\n{}{}", remarks(policies), yaml(&object)?))
+    Ok(format!("{MARK}\n{comments}{}", yaml(&object)?))
 }
 
 /// The files of an earlier run, relative to `dir`.
@@ -196,10 +231,10 @@ fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::networking::v1::NetworkPolicy;
-
     use super::*;
     use crate::cluster::workloads::WorkloadId;
+    use crate::policy::Policy;
+    use crate::policy::deny::Deny;
 
     fn policies(complete: &[&str], incomplete: &[&str]) -> Policies {
         let policy = |path: &&str| {
@@ -247,7 +282,7 @@ mod tests {
     fn a_directory_has_a_kustomization_for_each_choice() {
         let dir = tempfile::tempdir().unwrap();
         let written = directory(&policies(&["shop/b", "shop/a", "web/c"], &["shop/d"]), dir.path());
-        assert_eq!(written.unwrap(), Written { policies: 4, removed: 0 });
+        assert_eq!(written.unwrap(), Written { policies: 4, denies: 0, removed: 0 });
         assert_eq!(
             files(dir.path()),
             [
@@ -268,6 +303,61 @@ mod tests {
             let listed: Vec<_> = read["resources"].as_sequence().unwrap().iter().collect();
             assert_eq!(listed, resources);
         }
+    }
+
+    fn with_denies(mut policies: Policies, namespaces: &[&str]) -> Policies {
+        let deny = |namespace: &&str| {
+            let mut object = NetworkPolicy::default();
+            object.metadata.namespace = Some((*namespace).into());
+            object.metadata.name = Some("default-deny-ingress".into());
+            Deny { object, comment: vec!["shut".into()] }
+        };
+        policies.denies.list = namespaces.iter().map(deny).collect();
+        policies.denies.said = vec!["somebody\nis left".into()];
+        policies
+    }
+
+    #[test]
+    fn what_shuts_namespaces_has_a_directory_and_a_kustomization_of_its_own_and_goes_when_it_is_not_wanted()
+     {
+        let dir = tempfile::tempdir().unwrap();
+        // Even with namespaces that are called as the directories are.
+        let plain = || policies(&["shop/a", "default-deny/b"], &["default-deny/c"]);
+        let all = with_denies(plain(), &["shop", "default-deny", "incomplete"]);
+        let written = directory(&all, dir.path()).unwrap();
+        assert_eq!(written, Written { policies: 3, denies: 3, removed: 0 });
+        let own = [
+            "default-deny/b.yaml",
+            "default-deny/default-deny/default-deny-ingress.yaml",
+            "default-deny/incomplete/default-deny-ingress.yaml",
+            "default-deny/kustomization.yaml",
+            "default-deny/shop/default-deny-ingress.yaml",
+            "incomplete/default-deny/c.yaml",
+            "incomplete/kustomization.yaml",
+            "kustomization.yaml",
+            "shop/a.yaml",
+        ];
+        assert_eq!(files(dir.path()), own);
+        let read = |path: &str| fs::read_to_string(dir.path().join(path)).unwrap();
+        assert!(!read(KUSTOMIZATION).contains("default-deny-ingress"));
+        let kustomization = read("default-deny/kustomization.yaml");
+        assert!(kustomization.starts_with(&format!("{MARK}\n# somebody\\x0ais left\n")));
+        assert_eq!(kustomization.matches("default-deny-ingress.yaml").count(), 3);
+        assert_eq!(directory(&plain(), dir.path()).unwrap().removed, 4);
+        assert!(!dir.path().join("default-deny/shop").exists());
+    }
+
+    #[test]
+    fn on_a_stream_what_shuts_namespaces_comes_last_behind_a_comment() {
+        let mut out = Vec::new();
+        let policies = with_denies(policies(&["shop/a"], &["shop/b"]), &["shop"]);
+        stream(&policies, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let (before, behind) = text.split_once("\n# default-deny: what follows").unwrap();
+        assert_eq!(before.matches("kind: NetworkPolicy").count(), 2);
+        assert!(before.ends_with("\n# somebody\\x0ais left"), "{before}");
+        assert_eq!(behind.matches("kind: NetworkPolicy").count(), 1);
+        assert!(behind.contains("name: default-deny-ingress\n"), "{behind}");
     }
 
     #[test]
@@ -298,7 +388,7 @@ mod tests {
         fs::write(dir.path().join("old/mine.yaml"), "kind: NetworkPolicy\n").unwrap();
         fs::write(dir.path().join("notes.txt"), format!("{MARK}\n")).unwrap();
         let written = directory(&policies(&["shop/a"], &[]), dir.path()).unwrap();
-        assert_eq!(written, Written { policies: 1, removed: 4 });
+        assert_eq!(written, Written { policies: 1, denies: 0, removed: 4 });
         let left = ["kustomization.yaml", "notes.txt", "old/mine.yaml", "shop/a.yaml"];
         assert_eq!(files(dir.path()), left);
         assert!(!dir.path().join(INCOMPLETE).exists());

@@ -1,10 +1,11 @@
-//! One policy → one YAML document with its comment above. serde-saphyr writes the values: it quotes what some reader
+//! One object → one YAML document with its comment above. serde-saphyr writes the values: it quotes what some reader
 //! of YAML 1.1 would take for a number, a boolean or null, as kubectl's does. Comments hold one escaped line each.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::deny::Deny;
 use super::{MARK, Policy};
 use crate::text;
 
@@ -39,6 +40,16 @@ pub fn document(policy: &Policy, place: Place) -> anyhow::Result<String> {
         Some(object) => yaml(object)?,
         None => yaml(&policy.object)?,
     });
+    Ok(out)
+}
+
+/// What shuts a namespace, without `---`.
+pub fn deny(deny: &Deny) -> anyhow::Result<String> {
+    let mut out = format!("{MARK}\n");
+    for line in &deny.comment {
+        comment(&mut out, line);
+    }
+    out.push_str(&yaml(&deny.object)?);
     Ok(out)
 }
 

@@ -1,6 +1,7 @@
 //! Hand-made clusters and reports, so that what is tested here is the policies alone.
 
 mod cilium;
+mod deny;
 mod egress;
 mod incomplete;
 mod output;
