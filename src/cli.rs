@@ -51,6 +51,9 @@ pub enum Command {
     Tally(Box<Tally>),
     /// Say which connections appeared, vanished, or changed their rate tenfold, from OLD to NEW
     Diff(Box<Diff>),
+    /// Take CoreDNS's logs and a snapshot out of a cluster
+    #[cfg(feature = "fetch")]
+    Fetch(Box<Fetch>),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -239,6 +242,77 @@ pub struct Tally {
     pub shard: Option<(NonZeroU32, NonZeroU32)>,
 }
 
+#[cfg(feature = "fetch")]
+const FETCH_EXAMPLES: &str = "\
+Examples:
+  # what the nodes still keep of CoreDNS's logs, and the objects beside them
+  kico fetch
+  kico analyze logs/*.txt --snapshot pods.json
+
+  # half an hour from now on, with every pod that comes and goes; Ctrl-C ends it sooner
+  kico fetch capture --for 30m --context prod
+  kico analyze capture
+";
+
+/// Take CoreDNS's logs and a snapshot out of a cluster.
+///
+/// Writes DIR/logs/<pod>.txt, one a CoreDNS pod, and DIR/pods.json: the objects that `analyze` needs, and of them only what
+/// it needs. kico only reads: it never changes anything in a cluster. The README has the Role that it wants.
+///
+/// Exit status: 0 done; 2 nothing was taken; 3 something is missing, and named; 130 interrupted.
+#[cfg(feature = "fetch")]
+#[derive(Debug, Args)]
+#[command(before_long_help = FETCH_EXAMPLES)]
+pub struct Fetch {
+    /// Where the capture goes
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub directory: PathBuf,
+
+    /// The kubeconfig's context; default: its current one
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// The kubeconfig; default: $KUBECONFIG, ~/.kube/config, else the pod's own account
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Where CoreDNS is; repeatable. Default: kube-system and openshift-dns
+    #[arg(long, value_name = "NS")]
+    pub dns_namespace: Vec<String>,
+
+    /// The labels of CoreDNS's pods, such as k8s-app=kube-dns
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub selector: Option<String>,
+
+    /// Only lines not older than this: 90s, 30m, 1h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub since: Option<std::time::Duration>,
+
+    /// Follow the logs for so long, and watch the pods meanwhile. Takes what is there already, too
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub follow: Option<std::time::Duration>,
+
+    /// Also the logs of containers before their last restart
+    #[arg(short, long, conflicts_with = "follow")]
+    pub previous: bool,
+
+    /// Replace an earlier capture
+    #[arg(long)]
+    pub force: bool,
+
+    /// Do not verify the API server's certificate: whoever stands between can read and change everything
+    #[arg(long)]
+    pub insecure_skip_tls_verify: bool,
+
+    /// Only errors on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
 const DIFF_EXAMPLES: &str = "\
 Examples:
   # what is new since the last release, with a snapshot of each side's own time
@@ -422,6 +496,15 @@ fn shard(text: &str) -> Result<(NonZeroU32, NonZeroU32), String> {
     match parse() {
         Some((i, n)) if i <= n => Ok((i, n)),
         _ => Err("expected I/N with I from 1 to N, as in 3/8".to_owned()),
+    }
+}
+
+#[cfg(feature = "fetch")]
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|_| "expected a time such as 90s, 30m or 1h".to_owned())?;
+    match std::time::Duration::try_from(span) {
+        Ok(span) if !span.is_zero() => Ok(span),
+        _ => Err("expected more than no time at all".to_owned()),
     }
 }
 

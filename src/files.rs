@@ -40,6 +40,15 @@ impl Beside {
         made.with_context(|| cannot_write(path))
     }
 
+    /// Begins a file that only its owner may read, where none is: not even a link may stand there.
+    pub fn create_private(path: &Path) -> anyhow::Result<Beside> {
+        let made = match fs::symlink_metadata(path) {
+            Ok(_) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
+            Err(_) => Temporary::create(path.to_owned(), Mode::Private).map(|made| whole(path, made)),
+        };
+        made.with_context(|| cannot_write(path))
+    }
+
     /// Puts the finished file into its place.
     pub fn commit(mut self) -> anyhow::Result<()> {
         self.settle().with_context(|| cannot_write(&self.path))
@@ -120,13 +129,47 @@ fn beside(path: &Path) -> io::Result<Beside> {
     if target.file_name().is_none() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no file name"));
     }
-    let (temporary, file) = Temporary::create(target)?;
+    let (temporary, file) = Temporary::create(target, Mode::Usual)?;
     if let Some(old) = old {
         // Who could not read the old file cannot read the new one.
         file.set_permissions(old.permissions())?;
     }
+    Ok(whole(path, (temporary, file)))
+}
+
+fn whole(path: &Path, (temporary, file): (Temporary, File)) -> Beside {
     let out = BufWriter::with_capacity(1 << 16, Out::File(file));
-    Ok(Beside { out, path: path.to_owned(), temporary: Some(temporary) })
+    Beside { out, path: path.to_owned(), temporary: Some(temporary) }
+}
+
+/// Who may read a new file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Whoever the umask lets.
+    Usual,
+    /// Its owner.
+    Private,
+}
+
+impl Mode {
+    fn options(self) -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        if self == Mode::Private {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        options
+    }
+}
+
+/// Makes a directory that only its owner may look into, with those above it; one that is there stays as it is.
+pub fn private_directory(path: &Path) -> anyhow::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).with_context(|| cannot_write(path))
 }
 
 fn parent(path: &Path) -> &Path {
@@ -160,13 +203,13 @@ struct Temporary {
 }
 
 impl Temporary {
-    fn create(target: PathBuf) -> io::Result<(Temporary, File)> {
+    fn create(target: PathBuf, mode: Mode) -> io::Result<(Temporary, File)> {
         let mut held = temporaries();
         for number in 0u32.. {
             // A hidden name: no walk over a directory takes it for a log.
             let name = format!(".kico-{}-{number}.tmp", std::process::id());
             let path = parent(&target).join(name);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
+            match mode.options().open(&path) {
                 Ok(file) => {
                     held.insert(path.clone());
                     return Ok((Temporary { path, target }, file));

@@ -45,6 +45,8 @@ pub mod commands;
 pub mod connections;
 pub mod coverage;
 pub mod diff;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 pub mod files;
 pub mod log;
 pub mod name;

@@ -17,6 +17,8 @@ use super::model;
 use crate::time::Time;
 
 pub(crate) use config::CaptureRecord;
+#[cfg(feature = "fetch")]
+pub(crate) use meta::is_kept as is_kept_annotation;
 pub(crate) use meta::masked;
 pub(crate) use shell::{Shell, documents};
 

@@ -24,11 +24,7 @@ use documents::Fault;
 /// Reads and joins everything that `--snapshot` names. `dns_namespaces`: `--dns-namespace`, beside the usual two.
 /// Refuses what does not parse, and snapshots of different clusters; objects that are broken are named in the result.
 pub fn read(paths: &[PathBuf], dns_namespaces: &[String]) -> anyhow::Result<Snapshot> {
-    let mut dns_namespaces =
-        [&["kube-system".to_owned(), "openshift-dns".to_owned()], dns_namespaces].concat();
-    dns_namespaces.sort_unstable();
-    dns_namespaces.dedup();
-
+    let dns_namespaces = all_dns_namespaces(dns_namespaces);
     let mut takes = Vec::new();
     for path in paths {
         takes.push(take(path, &dns_namespaces)?);
@@ -45,6 +41,28 @@ pub fn read(paths: &[PathBuf], dns_namespaces: &[String]) -> anyhow::Result<Snap
         );
     }
     Ok(join::join(takes, dns_namespaces))
+}
+
+/// Reads one snapshot that is in memory; `name` stands for it in messages.
+#[cfg(feature = "fetch")]
+pub fn from_text(name: &str, text: &str, dns_namespaces: &[String]) -> anyhow::Result<Snapshot> {
+    let dns_namespaces = all_dns_namespaces(dns_namespaces);
+    let moment = Moment { path: name.to_owned(), ..Moment::default() };
+    let mut take = Take { moment, ..Take::default() };
+    match documents::read(text, &dns_namespaces) {
+        Ok(reads) => take.add(name, reads),
+        Err(Fault::Foreign(why) | Fault::Broken(why)) => bail!("{name}: {}", shown(&why)),
+    }
+    take.settle();
+    Ok(join::join(vec![take], dns_namespaces))
+}
+
+/// The usual two, and those given.
+fn all_dns_namespaces(given: &[String]) -> Vec<String> {
+    let mut all = [&["kube-system".to_owned(), "openshift-dns".to_owned()], given].concat();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// One `--snapshot`, read.
@@ -87,11 +105,7 @@ fn take(path: &Path, dns_namespaces: &[String]) -> anyhow::Result<Take> {
             return refuse(path, "holds no file of Kubernetes objects");
         }
     }
-    if let Some(record) = &take.record {
-        take.moment.time = record.when.or(take.moment.time);
-        take.moment.pods_cluster_wide = record.pods_cluster_wide;
-    }
-    take.moment.cluster = take.clusters.first().map(|(_, uid)| uid.clone());
+    take.settle();
     Ok(take)
 }
 
@@ -108,6 +122,15 @@ fn refuse<T>(path: &Path, why: &str) -> anyhow::Result<T> {
 }
 
 impl Take {
+    /// All files are read: what its capture record says of the whole counts.
+    fn settle(&mut self) {
+        if let Some(record) = &self.record {
+            self.moment.time = record.when.or(self.moment.time);
+            self.moment.pods_cluster_wide = record.pods_cluster_wide;
+        }
+        self.moment.cluster = self.clusters.first().map(|(_, uid)| uid.clone());
+    }
+
     /// Adds a file's objects.
     fn add(&mut self, file: &str, reads: Vec<Read>) {
         for Read { object, broken } in reads {

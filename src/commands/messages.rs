@@ -24,6 +24,8 @@ impl Messages {
             Command::Verify(args) => (args.read.quiet, args.read.verbose, args.read.color),
             Command::Tally(args) => (args.read.quiet, args.read.verbose, args.read.color),
             Command::Diff(args) => (args.read.quiet, args.read.verbose, args.read.color),
+            #[cfg(feature = "fetch")]
+            Command::Fetch(args) => (args.quiet, false, args.color),
             Command::Completions { .. } | Command::Man => (false, false, Color::Auto),
         };
         let choice = match color {

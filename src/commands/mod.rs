@@ -2,6 +2,8 @@
 
 mod analyze;
 mod diff;
+#[cfg(feature = "fetch")]
+mod fetch;
 mod gather;
 mod messages;
 mod outputs;
@@ -73,6 +75,8 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args, &messages),
         Command::Tally(args) => tally::run(&args, &messages),
         Command::Diff(args) => diff::run(&args, &messages),
+        #[cfg(feature = "fetch")]
+        Command::Fetch(args) => fetch::run(&args, &messages),
         Command::Completions { shell } => shell::completions(shell),
         Command::Man => shell::man(),
     };

@@ -175,7 +175,8 @@ const FLANNEL: [&str; 3] = [
     "flannel.alpha.coreos.com/public-ipv6",
 ];
 
-fn is_kept(annotation: &str) -> bool {
+/// Whether an annotation is one of those.
+pub(crate) fn is_kept(annotation: &str) -> bool {
     let calico = annotation.strip_prefix("projectcalico.org/");
     let tunnel = |key: &str| key.ends_with("TunnelAddr") || key.ends_with("WireguardInterfaceAddr");
     annotation.starts_with("prometheus.io/")

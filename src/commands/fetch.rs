@@ -1,0 +1,112 @@
+//! `kico fetch`: a cluster → a capture in a directory. Says what was taken, what is missing, and which Role would help.
+
+use anyhow::{Context, Result};
+use tokio::sync::watch;
+
+use super::Exit;
+use super::messages::Messages;
+use crate::cli;
+use crate::coverage::plural;
+use crate::fetch::{self, Asked, Captured, Target};
+use crate::progress::Tasks;
+
+/// Runs it.
+pub(super) fn run(args: &cli::Fetch, messages: &Messages) -> Result<Exit> {
+    let asked = Asked {
+        directory: args.directory.clone(),
+        target: Target {
+            kubeconfig: args.kubeconfig.clone(),
+            context: args.context.clone(),
+            insecure: args.insecure_skip_tls_verify,
+        },
+        dns_namespaces: args.dns_namespace.clone(),
+        selector: args.selector.clone(),
+        since: args.since,
+        follow: args.follow,
+        previous: args.previous,
+        force: args.force,
+    };
+    if asked.target.insecure {
+        messages.warning("the API server's certificate is not verified");
+    }
+    let tasks = if messages.is_quiet() { Tasks::hidden() } else { Tasks::visible() };
+    let captured = on_the_network(|stop| {
+        let tasks = &tasks;
+        async move { fetch::fetch(&asked, stop, &|task, bytes| tasks.at(task, bytes)).await }
+    })?;
+    tasks.clear();
+    Ok(say(&captured, args, messages))
+}
+
+/// Runs what talks to a cluster. The first Ctrl-C (or SIGTERM) asks it to end; the second ends the process, and leaves nothing half written.
+pub(super) fn on_the_network<T, F: Future<Output = Result<T>>>(
+    work: impl FnOnce(watch::Receiver<bool>) -> F,
+) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let (asked, stop) = watch::channel(false);
+    let done = runtime.block_on(async move {
+        tokio::spawn(async move {
+            loop {
+                signal().await;
+                if asked.send_replace(true) {
+                    crate::files::exit_clean(130);
+                }
+            }
+        });
+        work(stop).await
+    });
+    // A credential plugin that hangs is not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn say(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Exit {
+    if captured.interrupted && args.follow.is_none() {
+        messages.warning("interrupted: nothing was written");
+        return Exit::Interrupted;
+    }
+    for missed in &captured.missed {
+        messages.warning(&format!("{}: {}", missed.what, missed.why));
+    }
+    if captured.missed.iter().any(|missed| missed.forbidden) {
+        messages.note("what is forbidden is missing in the capture; deploy/fetch-role.yaml is the Role that grants all of it");
+    }
+    captured.notes.iter().for_each(|note| messages.note(note));
+    let place = args.directory.display();
+    let bytes: u64 = captured.logs.iter().map(|(_, bytes)| bytes).sum();
+    let objects: usize = captured.objects.values().sum();
+    messages.note(&format!(
+        "{} ({bytes} bytes) in {place}/logs, {} in {place}/pods.json",
+        plural(captured.logs.len() as u64, "log", "logs"),
+        plural(objects as u64, "object", "objects"),
+    ));
+    if bytes == 0 {
+        messages.warning("the logs are empty: does the Corefile have a line `log`? No restart is needed");
+    }
+    messages.note(&match args.directory.as_os_str() == "." {
+        true => "next: kico analyze logs/*.txt --snapshot pods.json".to_owned(),
+        false => format!("next: kico analyze {place}"),
+    });
+    match (captured.interrupted, captured.missed.is_empty()) {
+        (true, _) => Exit::Interrupted,
+        (false, true) => Exit::Done,
+        (false, false) => Exit::Partial,
+    }
+}
