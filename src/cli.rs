@@ -54,6 +54,9 @@ pub enum Command {
     /// Take CoreDNS's logs and a snapshot out of a cluster
     #[cfg(feature = "fetch")]
     Fetch(Box<Fetch>),
+    /// Show who connects to a pod, straight from the cluster: `kico POD` is short for it
+    #[cfg(feature = "fetch")]
+    Pod(Box<Pod>),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -313,6 +316,57 @@ pub struct Fetch {
     pub color: Color,
 }
 
+/// Show who connects to a pod, straight from the cluster.
+///
+/// Reads CoreDNS's logs and the cluster's objects, and leaves nothing on disk. If no line concerns the pod yet, it waits for one.
+#[cfg(feature = "fetch")]
+#[derive(Debug, Args)]
+pub struct Pod {
+    /// The pod's name
+    #[arg(value_name = "POD")]
+    pub pod: String,
+
+    /// Where the pod is; default: the context's namespace
+    #[arg(short, long, value_name = "NS")]
+    pub namespace: Option<String>,
+
+    /// Print the NetworkPolicy that allows exactly what was seen, too
+    #[arg(short, long)]
+    pub suggest_netpol: bool,
+
+    /// Threads; default: all cores
+    #[arg(short, long, value_name = "N")]
+    pub concurrency: Option<std::num::NonZeroUsize>,
+
+    /// How long to wait for the first line that concerns the pod
+    #[arg(short, long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub wait_for_logs: std::time::Duration,
+
+    /// The kubeconfig's context; default: its current one
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// The kubeconfig; default: $KUBECONFIG, ~/.kube/config, else the pod's own account
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Do not verify the API server's certificate: whoever stands between can read and change everything
+    #[arg(long)]
+    pub insecure_skip_tls_verify: bool,
+
+    /// Only errors on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Say more on standard error: the lines seen (as LOG_LEVEL=debug does)
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
 const DIFF_EXAMPLES: &str = "\
 Examples:
   # what is new since the last release, with a snapshot of each side's own time
@@ -501,7 +555,8 @@ fn shard(text: &str) -> Result<(NonZeroU32, NonZeroU32), String> {
 
 #[cfg(feature = "fetch")]
 fn duration(text: &str) -> Result<std::time::Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|_| "expected a time such as 90s, 30m or 1h".to_owned())?;
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| "expected a time such as 90s, 30m or 1h".to_owned())?;
     match std::time::Duration::try_from(span) {
         Ok(span) if !span.is_zero() => Ok(span),
         _ => Err("expected more than no time at all".to_owned()),

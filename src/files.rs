@@ -44,7 +44,9 @@ impl Beside {
     pub fn create_private(path: &Path) -> anyhow::Result<Beside> {
         let made = match fs::symlink_metadata(path) {
             Ok(_) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
-            Err(_) => Temporary::create(path.to_owned(), Mode::Private).map(|made| whole(path, made)),
+            Err(_) => {
+                Temporary::create(path.to_owned(), Mode::Private).map(|made| whole(path, made))
+            }
         };
         made.with_context(|| cannot_write(path))
     }

@@ -34,6 +34,31 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
     }
     check_default_deny(args, &outputs, wants_policies)?;
     let gathered = gather(&args.inputs, &args.read, messages, |_| true)?;
+    report(args, outputs, gathered, messages)
+}
+
+/// Whether anything that was read is a connection that the filters choose.
+#[cfg(feature = "fetch")]
+pub(super) fn concerns(args: &cli::Analyze, gathered: &super::gather::Gathered) -> Result<bool> {
+    let choice = choose(&filters(&args.filter, &args.exclude_namespace), &gathered.cluster)?;
+    let options = Options {
+        group_by: GroupBy::Workload,
+        min_lookups: 0,
+        exclude_namespaces: &[],
+        choice: Some(&choice),
+    };
+    let joined = connections::join(&gathered.reading.tally, &gathered.cluster, options);
+    Ok(!joined.connections.is_empty())
+}
+
+/// Joins what was read, and writes all that was asked for.
+pub(super) fn report(
+    args: &cli::Analyze,
+    outputs: Vec<Output>,
+    gathered: super::gather::Gathered,
+    messages: &Messages,
+) -> Result<Exit> {
+    let wants_policies = args.suggest_netpol || outputs.iter().any(|o| o.format.is_policies());
     let (reading, cluster, mut exit) = (gathered.reading, gathered.cluster, gathered.exit);
     if exit != Exit::Interrupted {
         check_something_read(&reading, gathered.window)?;

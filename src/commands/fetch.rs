@@ -42,7 +42,10 @@ pub(super) fn run(args: &cli::Fetch, messages: &Messages) -> Result<Exit> {
 pub(super) fn on_the_network<T, F: Future<Output = Result<T>>>(
     work: impl FnOnce(watch::Receiver<bool>) -> F,
 ) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start")?;
     let (asked, stop) = watch::channel(false);
     let done = runtime.block_on(async move {
         tokio::spawn(async move {
@@ -98,7 +101,9 @@ fn say(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Exit {
         plural(objects as u64, "object", "objects"),
     ));
     if bytes == 0 {
-        messages.warning("the logs are empty: does the Corefile have a line `log`? No restart is needed");
+        messages.warning(
+            "the logs are empty: does the Corefile have a line `log`? No restart is needed",
+        );
     }
     messages.note(&match args.directory.as_os_str() == "." {
         true => "next: kico analyze logs/*.txt --snapshot pods.json".to_owned(),

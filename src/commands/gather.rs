@@ -77,6 +77,37 @@ pub(super) fn gather(
     Ok(Gathered { reading, cluster, window, exit })
 }
 
+/// The same from memory: what was fetched, and stands in no file.
+#[cfg(feature = "fetch")]
+pub(super) fn gather_fetched(
+    args: &cli::Read,
+    snapshot: &str,
+    logs: Vec<(String, Vec<u8>)>,
+    messages: &Messages,
+) -> Result<Gathered> {
+    if let Some(most) = args.concurrency {
+        threads::bound(most);
+    }
+    let window = Window::default();
+    let options = read::Options {
+        threads: threads::most(),
+        mmap: false,
+        window,
+        bound: Bound { names: args.max_names },
+        format: None,
+        rejects: None,
+        interrupt: Interrupt::default(),
+    };
+    let snapshot = snapshot::from_text("the cluster", snapshot, &args.dns_namespace)?;
+    let cluster = Cluster::new(snapshot, &args.cluster_domain);
+    let hands = LateHands::new();
+    let _ = hands.set(cluster.hands());
+    let sources = logs.into_iter().map(|(name, bytes)| Source::memory(&name, bytes)).collect();
+    let reading = read::read(sources, &hands, &options, &Progress::hidden(), None)?;
+    let exit = judge(&reading, &cluster, messages);
+    Ok(Gathered { reading, cluster, window, exit })
+}
+
 /// The one handler of the process, however often a command reads.
 fn interrupt() -> Result<Interrupt> {
     static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();

@@ -25,6 +25,8 @@ impl Messages {
             Command::Tally(args) => (args.read.quiet, args.read.verbose, args.read.color),
             Command::Diff(args) => (args.read.quiet, args.read.verbose, args.read.color),
             #[cfg(feature = "fetch")]
+            Command::Pod(args) => (args.quiet, args.verbose, args.color),
+            #[cfg(feature = "fetch")]
             Command::Fetch(args) => (args.quiet, false, args.color),
             Command::Completions { .. } | Command::Man => (false, false, Color::Auto),
         };
@@ -42,6 +44,12 @@ impl Messages {
     /// Whether only errors are said.
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Whether all is said.
+    #[cfg(feature = "fetch")]
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     /// What ends the run, or costs it an output.

@@ -7,6 +7,8 @@ mod fetch;
 mod gather;
 mod messages;
 mod outputs;
+#[cfg(feature = "fetch")]
+mod pod;
 mod shell;
 mod tally;
 mod verify;
@@ -53,6 +55,8 @@ impl Exit {
 /// The whole program: parses the arguments, runs the command, says what went wrong, and returns the exit code.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    #[cfg(feature = "fetch")]
+    let arguments = pod::expand(arguments);
     let mut command = Cli::command();
     if let Some(name) = plugin_name(arguments.first()) {
         command = command.bin_name(name);
@@ -75,6 +79,8 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args, &messages),
         Command::Tally(args) => tally::run(&args, &messages),
         Command::Diff(args) => diff::run(&args, &messages),
+        #[cfg(feature = "fetch")]
+        Command::Pod(args) => pod::run(&args, &messages),
         #[cfg(feature = "fetch")]
         Command::Fetch(args) => fetch::run(&args, &messages),
         Command::Completions { shell } => shell::completions(shell),

@@ -83,8 +83,12 @@ impl Fault {
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Fault::Refused(401, _) => f.write_str("the API server does not accept these credentials (401)"),
-            Fault::Refused(status, message) if message.is_empty() => write!(f, "the API server answers {status}"),
+            Fault::Refused(401, _) => {
+                f.write_str("the API server does not accept these credentials (401)")
+            }
+            Fault::Refused(status, message) if message.is_empty() => {
+                write!(f, "the API server answers {status}")
+            }
             Fault::Refused(status, message) => write!(f, "{message} ({status})"),
             Fault::Cut(why) => f.write_str(why),
             Fault::Late(waited) => write!(f, "no answer within {} s", waited.as_secs().max(1)),
@@ -195,7 +199,10 @@ impl Api {
         if status.is_success() {
             return Ok(answer);
         }
-        let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let seconds = answer
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
         self.retry_after.set(seconds.map(Duration::from_secs));
         if status == StatusCode::UNAUTHORIZED {
             // What stands there may repeat what we sent.

@@ -75,7 +75,11 @@ pub struct Missed {
 const AT_ONCE: usize = 5;
 
 /// Takes a capture. `said` is called with what is being done now, and how many bytes of it are there.
-pub async fn fetch(asked: &Asked, mut stop: watch::Receiver<bool>, said: &dyn Fn(&str, u64)) -> Result<Captured> {
+pub async fn fetch(
+    asked: &Asked,
+    mut stop: watch::Receiver<bool>,
+    said: &dyn Fn(&str, u64),
+) -> Result<Captured> {
     let api = Api::new(connect::config(&asked.target).await?, Limits::default()).await;
     let api = api.map_err(|fault| anyhow::anyhow!("{fault}"))?;
     take(&api, asked, &mut stop, said).await
@@ -90,11 +94,16 @@ pub(crate) async fn take(
 ) -> Result<Captured> {
     check_place(asked)?;
     let found = dns::find(api, &asked.dns_namespaces, asked.selector.as_deref()).await;
-    let dns_pods = found.map_err(|(namespace, fault)| anyhow::anyhow!("pods in {namespace}: {fault}"))?;
+    let dns_pods =
+        found.map_err(|(namespace, fault)| anyhow::anyhow!("pods in {namespace}: {fault}"))?;
     if dns_pods.is_empty() {
         bail!(
             "no CoreDNS pod found in {}: name its namespace with --dns-namespace NS, and its labels with -l",
-            if asked.dns_namespaces.is_empty() { "kube-system, openshift-dns".into() } else { asked.dns_namespaces.join(", ") }
+            if asked.dns_namespaces.is_empty() {
+                "kube-system, openshift-dns".into()
+            } else {
+                asked.dns_namespaces.join(", ")
+            }
         );
     }
     let mut capture = Capture {
@@ -137,7 +146,10 @@ fn check_place(asked: &Asked) -> Result<()> {
             bail!("{}: is a link: a capture is not written through it", path.display());
         }
         if !asked.force {
-            bail!("{}: is there already: name another directory, or replace an earlier capture with --force", path.display());
+            bail!(
+                "{}: is there already: name another directory, or replace an earlier capture with --force",
+                path.display()
+            );
         }
     }
     Ok(())
@@ -149,13 +161,21 @@ fn remove_old(directory: &Path) -> Result<()> {
     let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
     let list: Value = serde_json::from_str(&text).unwrap_or_default();
     let items = list["items"].as_array().cloned().unwrap_or_default();
-    let own = items.iter().find(|item| item["metadata"]["name"] == "kico-capture" && item["metadata"]["uid"].is_null());
-    let record: Value = own.and_then(|item| serde_json::from_str(item["data"]["record"].as_str()?).ok()).unwrap_or_default();
+    let own = items.iter().find(|item| {
+        item["metadata"]["name"] == "kico-capture" && item["metadata"]["uid"].is_null()
+    });
+    let record: Value = own
+        .and_then(|item| serde_json::from_str(item["data"]["record"].as_str()?).ok())
+        .unwrap_or_default();
     if record.is_null() {
-        bail!("{}: is no capture of kico's: it is not replaced; name another directory", path.display());
+        bail!(
+            "{}: is no capture of kico's: it is not replaced; name another directory",
+            path.display()
+        );
     }
     for log in record["logs"].as_array().into_iter().flatten() {
-        let name = log["file"].as_str().and_then(|file| file.strip_prefix("logs/")).unwrap_or_default();
+        let name =
+            log["file"].as_str().and_then(|file| file.strip_prefix("logs/")).unwrap_or_default();
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain) {
             let path = directory.join("logs").join(name);
@@ -207,7 +227,12 @@ impl Capture<'_> {
     }
 
     /// The logs as they are, a few at a time.
-    async fn logs(&mut self, pods: &[DnsPod], stop: &mut watch::Receiver<bool>, said: &dyn Fn(&str, u64)) -> Result<()> {
+    async fn logs(
+        &mut self,
+        pods: &[DnsPod],
+        stop: &mut watch::Receiver<bool>,
+        said: &dyn Fn(&str, u64),
+    ) -> Result<()> {
         let since = self.since();
         let mut wanted = Vec::new();
         for pod in pods {
@@ -230,7 +255,8 @@ impl Capture<'_> {
                     out.write_all(line)
                 };
                 let got = logs::pull(api, &container, since, previous, &mut sink).await;
-                let got = got.with_context(|| format!("cannot write {}", directory.join(&file).display()))?;
+                let got = got
+                    .with_context(|| format!("cannot write {}", directory.join(&file).display()))?;
                 anyhow::Ok((out, Log { file, container, previous, got }))
             }
         };
@@ -261,23 +287,33 @@ impl Capture<'_> {
         let since = self.since();
         let (api, directory) = (self.api, &self.asked.directory);
         let (end_all, end) = watch::channel(false);
-        let known: BTreeSet<String> =
-            pods.iter().flat_map(|pod| &pod.containers).map(|container| container.uid.clone()).collect();
-        let namespaces: BTreeSet<String> =
-            pods.iter().flat_map(|pod| &pod.containers).map(|container| container.namespace.clone()).collect();
+        let known: BTreeSet<String> = pods
+            .iter()
+            .flat_map(|pod| &pod.containers)
+            .map(|container| container.uid.clone())
+            .collect();
+        let namespaces: BTreeSet<String> = pods
+            .iter()
+            .flat_map(|pod| &pod.containers)
+            .map(|container| container.namespace.clone())
+            .collect();
         let labels = dns_labels(pods, self.asked);
         let is_dns = |pod: &Value| {
             let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
-            namespaces.contains(namespace) && labels.iter().any(|(key, value)| match value {
-                Some(values) => values.iter().any(|value| pod["metadata"]["labels"][key] == value.as_str()),
-                None => !pod["metadata"]["labels"][key].is_null(),
-            })
+            namespaces.contains(namespace)
+                && labels.iter().any(|(key, value)| match value {
+                    Some(values) => {
+                        values.iter().any(|value| pod["metadata"]["labels"][key] == value.as_str())
+                    }
+                    None => !pod["metadata"]["labels"][key].is_null(),
+                })
         };
         let fresh: Rc<RefCell<Vec<DnsPod>>> = Rc::default();
         let seen = RefCell::new(known);
         let found_fresh = Rc::clone(&fresh);
         let mut found = move |pod: DnsPod| {
-            let uid = pod.containers.first().map(|container| container.uid.clone()).unwrap_or_default();
+            let uid =
+                pod.containers.first().map(|container| container.uid.clone()).unwrap_or_default();
             if seen.borrow_mut().insert(uid) {
                 found_fresh.borrow_mut().push(pod);
             }
@@ -294,7 +330,8 @@ impl Capture<'_> {
                     out.write_all(line)
                 };
                 let got = logs::follow(api, &container, since, &mut end, &mut sink).await;
-                let got = got.with_context(|| format!("cannot write {}", directory.join(&file).display()))?;
+                let got = got
+                    .with_context(|| format!("cannot write {}", directory.join(&file).display()))?;
                 anyhow::Ok((out, Log { file, container, previous: false, got }))
             }
         };
@@ -306,7 +343,8 @@ impl Capture<'_> {
         }
         let mut seen_pods = Pods::default();
         {
-            let watching = super::watch::pods(api, &mut seen_pods, end.clone(), &is_dns, &mut found);
+            let watching =
+                super::watch::pods(api, &mut seen_pods, end.clone(), &is_dns, &mut found);
             tokio::pin!(watching);
             let deadline = tokio::time::sleep(time);
             tokio::pin!(deadline);
@@ -343,7 +381,9 @@ impl Capture<'_> {
         }
         for (from, to) in &seen_pods.lapses {
             let (from, to) = (time::seconds(*from), time::seconds(*to));
-            self.captured.notes.push(format!("pods were not watched from {from} to {to}: addresses in between may have no owner"));
+            self.captured.notes.push(format!(
+                "pods were not watched from {from} to {to}: addresses in between may have no owner"
+            ));
         }
         if let Some(from) = seen_pods.from {
             let (from, to) = (time::seconds(from), time::seconds(api.now()));
@@ -355,16 +395,27 @@ impl Capture<'_> {
     }
 
     /// All objects after the logs, the record, and everything into its place.
-    async fn finish(mut self, pods: &[DnsPod], began: Time, said: &dyn Fn(&str, u64)) -> Result<Captured> {
+    async fn finish(
+        mut self,
+        pods: &[DnsPod],
+        began: Time,
+        said: &dyn Fn(&str, u64),
+    ) -> Result<Captured> {
         self.judge_logs();
         let path = self.asked.directory.join("pods.json");
         let mut out = Beside::create_private(&path)?;
         let mut lines = 0u64;
         let mut cluster = None;
         let write = |item: &str, out: &mut Beside, lines: &mut u64| -> Result<()> {
-            let before: &[u8] = if *lines == 0 { b"{\"apiVersion\":\"v1\",\"kind\":\"List\",\"metadata\":{},\"items\":[\n" } else { b",\n" };
+            let before: &[u8] = if *lines == 0 {
+                b"{\"apiVersion\":\"v1\",\"kind\":\"List\",\"metadata\":{},\"items\":[\n"
+            } else {
+                b",\n"
+            };
             *lines += 1;
-            out.write_all(before).and_then(|()| out.write_all(item.as_bytes())).context("cannot write pods.json")
+            out.write_all(before)
+                .and_then(|()| out.write_all(item.as_bytes()))
+                .context("cannot write pods.json")
         };
         // Pods first: what changes hands most is asked for as near to the logs as can be.
         let after = self.everywhere(PODS, &mut |_| {}).await;
@@ -400,8 +451,13 @@ impl Capture<'_> {
             }
         }
         for pod in pods {
-            let namespace = pod.containers.first().map(|container| container.namespace.clone()).unwrap_or_default();
-            self.config_maps.extend(pod.config_maps.iter().map(|name| (namespace.clone(), name.clone())));
+            let namespace = pod
+                .containers
+                .first()
+                .map(|container| container.namespace.clone())
+                .unwrap_or_default();
+            self.config_maps
+                .extend(pod.config_maps.iter().map(|name| (namespace.clone(), name.clone())));
         }
         for (namespace, name) in self.config_maps.clone() {
             match dns::config_map(self.api, &namespace, &name).await {
@@ -431,13 +487,18 @@ impl Capture<'_> {
             file.commit()?;
         }
         out.commit()?;
-        self.captured.logs = self.logs.iter().map(|log| (log.file.clone(), log.got.bytes)).collect();
+        self.captured.logs =
+            self.logs.iter().map(|log| (log.file.clone(), log.got.bytes)).collect();
         Ok(self.captured)
     }
 
     /// All objects of a kind; if they are not ours to see everywhere, those of the namespaces that matter most. `None`: none could be
     /// listed, which is noted.
-    async fn everywhere(&mut self, resource: Resource, each: &mut dyn FnMut(&Value)) -> Option<Vec<Item>> {
+    async fn everywhere(
+        &mut self,
+        resource: Resource,
+        each: &mut dyn FnMut(&Value),
+    ) -> Option<Vec<Item>> {
         let fault = match objects::list(self.api, resource, None, each).await {
             Ok(items) => return Some(items),
             // Not installed.
@@ -446,7 +507,8 @@ impl Capture<'_> {
         };
         let mut items = None;
         if fault.is_forbidden() && resource.namespaced {
-            let mut namespaces: BTreeSet<String> = self.logs.iter().map(|log| log.container.namespace.clone()).collect();
+            let mut namespaces: BTreeSet<String> =
+                self.logs.iter().map(|log| log.container.namespace.clone()).collect();
             namespaces.insert(self.api.namespace().to_owned());
             for namespace in namespaces {
                 if let Ok(some) = objects::list(self.api, resource, Some(&namespace), each).await {
@@ -470,7 +532,9 @@ impl Capture<'_> {
         for log in &self.logs {
             for (from, to) in &log.got.gaps {
                 let (from, to) = (time::seconds(*from), time::seconds(*to));
-                let why = format!("lines between {from} and {to} may be missing: the server no longer had them");
+                let why = format!(
+                    "lines between {from} and {to} may be missing: the server no longer had them"
+                );
                 self.captured.missed.push(Missed { what: log.file.clone(), why, forbidden: false });
             }
             match &log.got.problem {
@@ -498,8 +562,13 @@ impl Capture<'_> {
                 "problem": log.got.problem.as_ref().map(ToString::to_string),
             })
         });
-        let missed = self.captured.missed.iter().map(|missed| json!({"what": missed.what, "why": missed.why}));
-        let gone: BTreeMap<&String, String> = self.gone.iter().map(|(uid, time)| (uid, time::format(*time))).collect();
+        let missed = self
+            .captured
+            .missed
+            .iter()
+            .map(|missed| json!({"what": missed.what, "why": missed.why}));
+        let gone: BTreeMap<&String, String> =
+            self.gone.iter().map(|(uid, time)| (uid, time::format(*time))).collect();
         json!({
             "when": time::seconds(when / SECOND * SECOND), "began": time::seconds(began), "cluster": cluster,
             "podsClusterWide": wide, "gone": gone,
@@ -521,7 +590,9 @@ fn dns_labels(_pods: &[DnsPod], asked: &Asked) -> Vec<(String, Option<Vec<String
         (key.to_owned(), (!values.is_empty()).then_some(values))
     };
     match asked.selector.as_deref().and_then(|selector| selector.split_once('=')) {
-        Some((key, value)) => vec![own(key.trim_end_matches('='), &[value.trim_start_matches('=')])],
+        Some((key, value)) => {
+            vec![own(key.trim_end_matches('='), &[value.trim_start_matches('=')])]
+        }
         None => vec![
             own("k8s-app", &["kube-dns", "coredns", "node-local-dns"]),
             own("app.kubernetes.io/name", &["coredns"]),
@@ -539,8 +610,10 @@ fn file_name(container: &Container, second: bool, previous: bool) -> String {
     let own = if second { format!("_{}", container.name) } else { String::new() };
     let previous = if previous { ".previous" } else { "" };
     // The API server lets no other names be; whoever it is that answers, none leads out of the directory.
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_') { c } else { '-' };
-    let name: String = format!("{namespace}{}{own}{previous}", container.pod).chars().map(plain).collect();
+    let plain =
+        |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_') { c } else { '-' };
+    let name: String =
+        format!("{namespace}{}{own}{previous}", container.pod).chars().map(plain).collect();
     let name = name.trim_start_matches('.');
     match name.len() > 200 {
         true => format!("logs/{}-{}.txt", &name[..180], crate::text::short_hash(name)),

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use kube::client::AuthError;
-use kube::config::{ExecInteractiveMode, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{
+    ExecInteractiveMode, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError,
+};
 use kube::{Client, Config};
 
 use super::api::Fault;
@@ -28,7 +30,8 @@ const PLUGIN: Duration = Duration::from_secs(120);
 
 /// Finds the cluster as kubectl would: `--kubeconfig`, `$KUBECONFIG`, `~/.kube/config`, else the pod's own account.
 pub(crate) async fn config(target: &Target) -> Result<Config> {
-    let options = KubeConfigOptions { context: target.context.clone(), ..KubeConfigOptions::default() };
+    let options =
+        KubeConfigOptions { context: target.context.clone(), ..KubeConfigOptions::default() };
     let mut config = match &target.kubeconfig {
         Some(path) => match Kubeconfig::read_from(path) {
             Ok(read) => Config::from_custom_kubeconfig(read, &options).await,
@@ -98,7 +101,8 @@ pub(crate) fn fault(error: &kube::Error) -> Fault {
         cause = error.source();
     }
     match error {
-        kube::Error::ProxyProtocolUnsupported { proxy_url } | kube::Error::ProxyProtocolDisabled { proxy_url, .. } => {
+        kube::Error::ProxyProtocolUnsupported { proxy_url }
+        | kube::Error::ProxyProtocolDisabled { proxy_url, .. } => {
             let scheme = proxy_url.scheme_str().unwrap_or("without a scheme");
             return Fault::Credentials(format!("a proxy of this kind is not supported: {scheme}"));
         }
@@ -129,9 +133,14 @@ fn transport(error: &kube::Error) -> String {
 
 fn credentials(error: &AuthError) -> String {
     match error {
-        AuthError::AuthExecStart(error) => format!("the credential plugin of the kubeconfig cannot be started: {error}"),
+        AuthError::AuthExecStart(error) => {
+            format!("the credential plugin of the kubeconfig cannot be started: {error}")
+        }
         AuthError::AuthExecRun { out, .. } => {
-            format!("the credential plugin of the kubeconfig failed ({}); run it by hand to see why", out.status)
+            format!(
+                "the credential plugin of the kubeconfig failed ({}); run it by hand to see why",
+                out.status
+            )
         }
         AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => {
             "the credential plugin of the kubeconfig printed no ExecCredential".into()
@@ -153,7 +162,9 @@ fn kubeconfig(error: &KubeconfigError) -> String {
         KubeconfigError::MissingClusterUrl => "its cluster has no server".into(),
         KubeconfigError::ParseClusterUrl(_) => "its cluster's server is no URL".into(),
         KubeconfigError::ParseProxyUrl(_) => "its proxy-url (or HTTPS_PROXY) is no URL".into(),
-        KubeconfigError::LoadCertificateAuthority(_) => "its certificate-authority cannot be read".into(),
+        KubeconfigError::LoadCertificateAuthority(_) => {
+            "its certificate-authority cannot be read".into()
+        }
         KubeconfigError::LoadClientCertificate(_) => "its client-certificate cannot be read".into(),
         KubeconfigError::LoadClientKey(_) => "its client-key cannot be read".into(),
         KubeconfigError::ParseCertificates(_) => "a certificate in it is no PEM".into(),

@@ -27,15 +27,27 @@ const PLACES: &[(&str, &str)] = &[
 ];
 
 /// By which labels it is found in a namespace that the user names.
-const LABELS: &[&str] =
-    &["k8s-app in (kube-dns,coredns,node-local-dns)", "app.kubernetes.io/name=coredns", "dns.operator.openshift.io/daemonset-dns"];
+const LABELS: &[&str] = &[
+    "k8s-app in (kube-dns,coredns,node-local-dns)",
+    "app.kubernetes.io/name=coredns",
+    "dns.operator.openshift.io/daemonset-dns",
+];
 
 /// Finds them, sorted by namespace and name. A namespace in which nothing may be listed is an error; one without them is none.
-pub(crate) async fn find(api: &Api, namespaces: &[String], selector: Option<&str>) -> Result<Vec<DnsPod>, (String, Fault)> {
+pub(crate) async fn find(
+    api: &Api,
+    namespaces: &[String],
+    selector: Option<&str>,
+) -> Result<Vec<DnsPod>, (String, Fault)> {
     let places: Vec<(String, String)> = match (namespaces, selector) {
-        ([], None) => PLACES.iter().map(|(namespace, labels)| ((*namespace).into(), (*labels).into())).collect(),
+        ([], None) => PLACES
+            .iter()
+            .map(|(namespace, labels)| ((*namespace).into(), (*labels).into()))
+            .collect(),
         ([], Some(selector)) => vec![("kube-system".into(), selector.into())],
-        (all, Some(selector)) => all.iter().map(|namespace| (namespace.clone(), selector.into())).collect(),
+        (all, Some(selector)) => {
+            all.iter().map(|namespace| (namespace.clone(), selector.into())).collect()
+        }
         (all, None) => {
             let labels = |namespace: &String| {
                 let namespace = namespace.clone();
@@ -48,15 +60,21 @@ pub(crate) async fn find(api: &Api, namespaces: &[String], selector: Option<&str
     for (namespace, selector) in places {
         let params = ListParams { label_selector: Some(selector), ..ListParams::default() };
         let request = kube::core::Request::new(PODS.path(Some(&namespace))).list(&params);
-        let request = request.map_err(|error| (namespace.clone(), Fault::Nonsense(error.to_string())))?;
+        let request =
+            request.map_err(|error| (namespace.clone(), Fault::Nonsense(error.to_string())))?;
         let bytes = match api.json(&request).await {
             Ok(bytes) => bytes,
             // Where the usual place is not theirs to see, another one may be.
-            Err(fault) if fault.is_forbidden() && namespaces.is_empty() && namespace != "kube-system" => continue,
+            Err(fault)
+                if fault.is_forbidden() && namespaces.is_empty() && namespace != "kube-system" =>
+            {
+                continue;
+            }
             Err(fault) => return Err((namespace, fault)),
         };
-        let list: Value = serde_json::from_slice(&bytes)
-            .map_err(|_| (namespace.clone(), Fault::Nonsense("the list of pods cannot be read".into())))?;
+        let list: Value = serde_json::from_slice(&bytes).map_err(|_| {
+            (namespace.clone(), Fault::Nonsense("the list of pods cannot be read".into()))
+        })?;
         for pod in list["items"].as_array().into_iter().flatten() {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let name = text(&pod["metadata"]["name"]);
@@ -73,9 +91,11 @@ pub(crate) async fn find(api: &Api, namespaces: &[String], selector: Option<&str
 pub(crate) fn read(pod: &Value) -> DnsPod {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let all: Vec<String> = list(&pod["spec"]["containers"]).iter().map(|c| text(&c["name"])).collect();
+    let all: Vec<String> =
+        list(&pod["spec"]["containers"]).iter().map(|c| text(&c["name"])).collect();
     // CoreDNS's own container, by the names that it has; where none is known, all may be.
-    let known = |name: &&String| matches!(name.as_str(), "coredns" | "dns" | "node-cache" | "kube-dns");
+    let known =
+        |name: &&String| matches!(name.as_str(), "coredns" | "dns" | "node-cache" | "kube-dns");
     let mut names: Vec<&String> = all.iter().filter(known).collect();
     if names.is_empty() {
         names = all.iter().collect();
@@ -89,7 +109,8 @@ pub(crate) fn read(pod: &Value) -> DnsPod {
     let containers: Vec<Container> = names.into_iter().map(container).collect();
     let is_own = |status: &&Value| containers.iter().any(|c| status["name"] == c.name.as_str());
     let statuses = list(&pod["status"]["containerStatuses"]);
-    let restarted = statuses.iter().filter(is_own).any(|status| status["restartCount"].as_u64() > Some(0));
+    let restarted =
+        statuses.iter().filter(is_own).any(|status| status["restartCount"].as_u64() > Some(0));
     let volumes = list(&pod["spec"]["volumes"]);
     let mounted = volumes.iter().filter_map(|volume| volume["configMap"]["name"].as_str());
     DnsPod { config_maps: mounted.map(str::to_owned).collect(), restarted, containers }
@@ -97,8 +118,12 @@ pub(crate) fn read(pod: &Value) -> DnsPod {
 
 /// The ConfigMaps that hold Corefiles: pruned, and the text of their keys that bear on the log.
 pub(crate) async fn config_map(api: &Api, namespace: &str, name: &str) -> Result<Item, Fault> {
-    const MAPS: super::objects::Resource =
-        super::objects::Resource { kind: "ConfigMap", version: "v1", plural: "configmaps", namespaced: true };
+    const MAPS: super::objects::Resource = super::objects::Resource {
+        kind: "ConfigMap",
+        version: "v1",
+        plural: "configmaps",
+        namespaced: true,
+    };
     let request = kube::core::Request::new(MAPS.path(Some(namespace)))
         .get(name, &kube::api::GetParams::default())
         .map_err(|error| Fault::Nonsense(error.to_string()))?;

@@ -89,7 +89,8 @@ impl Lines {
     }
 
     fn line(&mut self, line: Vec<u8>) -> Option<Line> {
-        let stamp = line.split(|byte| *byte == b' ').next().and_then(|word| std::str::from_utf8(word).ok());
+        let stamp =
+            line.split(|byte| *byte == b' ').next().and_then(|word| std::str::from_utf8(word).ok());
         let time = stamp.and_then(time::parse);
         if time.is_none()
             && let Some(text) = std::str::from_utf8(&line).ok()
@@ -171,7 +172,11 @@ mod tests {
         let at = |text| time::parse(text).unwrap();
         assert_eq!(
             came,
-            [Line::Gap(at("2026-03-14T10:00:01.5Z"), at("2026-03-14T10:00:07.5Z"), stamped(7, "late").into_bytes())]
+            [Line::Gap(
+                at("2026-03-14T10:00:01.5Z"),
+                at("2026-03-14T10:00:07.5Z"),
+                stamped(7, "late").into_bytes()
+            )]
         );
         lines.anew();
         assert_eq!(texts(lines.push(stamped(9, "on").as_bytes())), [stamped(9, "on")]);

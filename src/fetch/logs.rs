@@ -59,7 +59,8 @@ pub(crate) async fn pull(
                 break;
             }
             Ended::Broken(fault) => {
-                let hopeless = fault.is_absent() || matches!(fault, Fault::Refused(400..=403, _) | Fault::Credentials(_));
+                let hopeless = fault.is_absent()
+                    || matches!(fault, Fault::Refused(400..=403, _) | Fault::Credentials(_));
                 problem = Some(fault);
                 if hopeless {
                     break;
@@ -149,7 +150,8 @@ impl Reader<'_> {
             follow: live.is_some(),
             previous,
             timestamps: true,
-            since_time: since.and_then(|time| jiff::Timestamp::from_nanosecond(i128::from(time)).ok()),
+            since_time: since
+                .and_then(|time| jiff::Timestamp::from_nanosecond(i128::from(time)).ok()),
             ..LogParams::default()
         };
         let path = PODS.path(Some(&self.container.namespace));
@@ -212,12 +214,14 @@ async fn state(api: &Api, container: &Container) -> Result<Option<State>, Fault>
         .list(&params)
         .map_err(|error| Fault::Nonsense(error.to_string()))?;
     let bytes = api.json(&request).await?;
-    let list: PodList =
-        serde_json::from_slice(&bytes).map_err(|_| Fault::Nonsense("the list of pods cannot be read".into()))?;
+    let list: PodList = serde_json::from_slice(&bytes)
+        .map_err(|_| Fault::Nonsense("the list of pods cannot be read".into()))?;
     let own = list.items.into_iter().find(|pod| pod.metadata.uid == container.uid);
     Ok(own.map(|pod| {
         let mut statuses = pod.status.container_statuses.into_iter();
-        let restarts = statuses.find(|status| status.name == container.name).map_or(0, |status| status.restart_count);
+        let restarts = statuses
+            .find(|status| status.name == container.name)
+            .map_or(0, |status| status.restart_count);
         State { restarts }
     }))
 }
@@ -259,4 +263,3 @@ struct ContainerStatus {
     #[serde(default)]
     restart_count: u64,
 }
-

@@ -7,6 +7,7 @@ mod capture;
 mod connect;
 mod dns;
 mod lines;
+mod live;
 mod logs;
 mod objects;
 mod prune;
@@ -16,3 +17,4 @@ mod watch;
 
 pub use capture::{Asked, Captured, Missed, fetch};
 pub use connect::Target;
+pub use live::{Live, Seen, Verdict, live};

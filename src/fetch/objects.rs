@@ -1,7 +1,7 @@
 //! The objects that a capture holds: which kinds, from which paths, page by page. A list that expired is begun anew, and
 //! none is mixed from two. What is forbidden or not installed is said, and is no failure of the rest.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use http::Request;
 use kube::api::ListParams;
@@ -50,8 +50,16 @@ pub(crate) const OTHERS: &[Resource] = &[
     namespaced("CronJob", "batch/v1", "cronjobs"),
     namespaced("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
     namespaced("Ingress", "networking.k8s.io/v1", "ingresses"),
-    wide("ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"),
-    wide("MutatingWebhookConfiguration", "admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations"),
+    wide(
+        "ValidatingWebhookConfiguration",
+        "admissionregistration.k8s.io/v1",
+        "validatingwebhookconfigurations",
+    ),
+    wide(
+        "MutatingWebhookConfiguration",
+        "admissionregistration.k8s.io/v1",
+        "mutatingwebhookconfigurations",
+    ),
     wide("APIService", "apiregistration.k8s.io/v1", "apiservices"),
     namespaced("Gateway", "gateway.networking.k8s.io/v1", "gateways"),
     namespaced("HTTPRoute", "gateway.networking.k8s.io/v1", "httproutes"),
@@ -73,7 +81,9 @@ impl Resource {
     pub(crate) fn path(&self, namespace: Option<&str>) -> String {
         let root = if self.version.contains('/') { "apis" } else { "api" };
         match namespace {
-            Some(namespace) => format!("/{root}/{}/namespaces/{namespace}/{}", self.version, self.plural),
+            Some(namespace) => {
+                format!("/{root}/{}/namespaces/{namespace}/{}", self.version, self.plural)
+            }
             None => format!("/{root}/{}/{}", self.version, self.plural),
         }
     }
@@ -112,6 +122,28 @@ pub(crate) async fn list(
     Err(Fault::Nonsense("the list expires before it can be read".into()))
 }
 
+/// All objects of a kind; if they are not ours to see everywhere, those of these namespaces. With what kept them from being all.
+/// A kind that is not installed has no objects, and nothing kept them.
+pub(crate) async fn reachable(
+    api: &Api,
+    resource: Resource,
+    namespaces: &BTreeSet<String>,
+    each: &mut dyn FnMut(&Value),
+) -> (Vec<Item>, Option<Fault>) {
+    let fault = match list(api, resource, None, each).await {
+        Ok(items) => return (items, None),
+        Err(fault) if fault.is_absent() => return (Vec::new(), None),
+        Err(fault) => fault,
+    };
+    let mut items = Vec::new();
+    if fault.is_forbidden() && resource.namespaced {
+        for namespace in namespaces {
+            items.extend(list(api, resource, Some(namespace), each).await.unwrap_or_default());
+        }
+    }
+    (items, Some(fault))
+}
+
 async fn pages(
     api: &Api,
     resource: Resource,
@@ -124,13 +156,24 @@ async fn pages(
     let mut params = ListParams { limit, ..ListParams::default() };
     loop {
         let request = kube::core::Request::new(resource.path(namespace)).list(&params);
-        let request: Request<Vec<u8>> = request.map_err(|error| Fault::Nonsense(error.to_string()))?;
+        let request: Request<Vec<u8>> =
+            request.map_err(|error| Fault::Nonsense(error.to_string()))?;
         let bytes = api.json(&request).await?;
-        let page: Page<'_> = serde_json::from_slice(&bytes)
-            .map_err(|error| Fault::Nonsense(format!("the list of {} cannot be read: {}", resource.plural, place(&error))))?;
+        let page: Page<'_> = serde_json::from_slice(&bytes).map_err(|error| {
+            Fault::Nonsense(format!(
+                "the list of {} cannot be read: {}",
+                resource.plural,
+                place(&error)
+            ))
+        })?;
         for raw in page.items {
-            let mut value: Value = serde_json::from_str(raw.get())
-                .map_err(|error| Fault::Nonsense(format!("one of the {} cannot be read: {}", resource.plural, place(&error))))?;
+            let mut value: Value = serde_json::from_str(raw.get()).map_err(|error| {
+                Fault::Nonsense(format!(
+                    "one of the {} cannot be read: {}",
+                    resource.plural,
+                    place(&error)
+                ))
+            })?;
             each(&value);
             let uid = value["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
             if !uid.is_empty() && !seen.insert(uid.clone()) {
@@ -145,7 +188,10 @@ async fn pages(
         match page.metadata.token.filter(|token| !token.is_empty()) {
             None => return Ok(items),
             Some(token) if !tokens.insert(token.clone()) => {
-                return Err(Fault::Nonsense(format!("the list of {} has no end: the server repeats itself", resource.plural)));
+                return Err(Fault::Nonsense(format!(
+                    "the list of {} has no end: the server repeats itself",
+                    resource.plural
+                )));
             }
             Some(token) => params.continue_token = Some(token),
         }

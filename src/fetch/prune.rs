@@ -12,31 +12,61 @@ use crate::cluster::objects::is_kept_annotation;
 const ISTIO_DNS: &str = "ISTIO_META_DNS_CAPTURE";
 
 const META: &[&str] = &[
-    "namespace", "name", "uid", "labels", "annotations", "creationTimestamp", "deletionTimestamp",
-    "ownerReferences.apiVersion", "ownerReferences.kind", "ownerReferences.name", "ownerReferences.uid",
+    "namespace",
+    "name",
+    "uid",
+    "labels",
+    "annotations",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "ownerReferences.apiVersion",
+    "ownerReferences.kind",
+    "ownerReferences.name",
+    "ownerReferences.uid",
     "ownerReferences.controller",
 ];
 
 /// Of a pod's spec, and of the spec in a controller's template.
 const POD: &[&str] = &[
-    "hostNetwork", "nodeName", "dnsPolicy", "dnsConfig.searches", "hostname", "subdomain",
-    "containers.name", "containers.ports.name", "containers.ports.containerPort", "containers.ports.protocol",
+    "hostNetwork",
+    "nodeName",
+    "dnsPolicy",
+    "dnsConfig.searches",
+    "hostname",
+    "subdomain",
+    "containers.name",
+    "containers.ports.name",
+    "containers.ports.containerPort",
+    "containers.ports.protocol",
     "containers.env.name",
-    "initContainers.name", "initContainers.ports.name", "initContainers.ports.containerPort",
-    "initContainers.ports.protocol", "initContainers.restartPolicy", "initContainers.env.name",
+    "initContainers.name",
+    "initContainers.ports.name",
+    "initContainers.ports.containerPort",
+    "initContainers.ports.protocol",
+    "initContainers.restartPolicy",
+    "initContainers.env.name",
 ];
 
 /// Fields below the object's top, by kind. Lists are walked through. `@pod` and `@meta` stand for the two above.
 fn fields(kind: &str) -> &'static [&'static str] {
     match kind {
         "Pod" => &[
-            "spec.@pod", "status.phase", "status.podIP", "status.podIPs.ip", "status.startTime",
-            "status.conditions.type", "status.conditions.status", "status.conditions.lastTransitionTime",
-            "status.containerStatuses.name", "status.containerStatuses.state.running.startedAt",
-            "status.containerStatuses.state.terminated.startedAt", "status.containerStatuses.state.terminated.finishedAt",
+            "spec.@pod",
+            "status.phase",
+            "status.podIP",
+            "status.podIPs.ip",
+            "status.startTime",
+            "status.conditions.type",
+            "status.conditions.status",
+            "status.conditions.lastTransitionTime",
+            "status.containerStatuses.name",
+            "status.containerStatuses.state.running.startedAt",
+            "status.containerStatuses.state.terminated.startedAt",
+            "status.containerStatuses.state.terminated.finishedAt",
             "status.containerStatuses.lastState.terminated.startedAt",
             "status.containerStatuses.lastState.terminated.finishedAt",
-            "status.initContainerStatuses.name", "status.initContainerStatuses.state.running.startedAt",
+            "status.initContainerStatuses.name",
+            "status.initContainerStatuses.state.running.startedAt",
             "status.initContainerStatuses.state.terminated.startedAt",
             "status.initContainerStatuses.state.terminated.finishedAt",
             "status.initContainerStatuses.lastState.terminated.startedAt",
@@ -46,38 +76,67 @@ fn fields(kind: &str) -> &'static [&'static str] {
             &["spec.selector", "spec.template.metadata.@meta", "spec.template.spec.@pod"]
         }
         "CronJob" => &[
-            "spec.schedule", "spec.jobTemplate.spec.selector", "spec.jobTemplate.spec.template.metadata.@meta",
+            "spec.schedule",
+            "spec.jobTemplate.spec.selector",
+            "spec.jobTemplate.spec.template.metadata.@meta",
             "spec.jobTemplate.spec.template.spec.@pod",
         ],
         "Service" => &[
-            "spec.type", "spec.selector", "spec.ports.name", "spec.ports.port", "spec.ports.protocol",
-            "spec.ports.targetPort", "spec.ports.nodePort", "spec.clusterIP", "spec.clusterIPs", "spec.externalName", "spec.externalIPs",
+            "spec.type",
+            "spec.selector",
+            "spec.ports.name",
+            "spec.ports.port",
+            "spec.ports.protocol",
+            "spec.ports.targetPort",
+            "spec.ports.nodePort",
+            "spec.clusterIP",
+            "spec.clusterIPs",
+            "spec.externalName",
+            "spec.externalIPs",
         ],
         "EndpointSlice" => &[
-            "addressType", "endpoints.addresses", "endpoints.hostname", "endpoints.conditions.ready",
-            "endpoints.targetRef.kind", "endpoints.targetRef.namespace", "endpoints.targetRef.name",
-            "endpoints.targetRef.uid", "ports.name", "ports.port", "ports.protocol",
+            "addressType",
+            "endpoints.addresses",
+            "endpoints.hostname",
+            "endpoints.conditions.ready",
+            "endpoints.targetRef.kind",
+            "endpoints.targetRef.namespace",
+            "endpoints.targetRef.name",
+            "endpoints.targetRef.uid",
+            "ports.name",
+            "ports.port",
+            "ports.protocol",
         ],
         "NetworkPolicy" => &["spec"],
-        "Node" => &["spec.podCIDR", "spec.podCIDRs", "status.addresses.type", "status.addresses.address"],
-        "Ingress" => &[
-            "spec.defaultBackend.service", "spec.rules.http.paths.backend.service",
-        ],
+        "Node" => {
+            &["spec.podCIDR", "spec.podCIDRs", "status.addresses.type", "status.addresses.address"]
+        }
+        "Ingress" => &["spec.defaultBackend.service", "spec.rules.http.paths.backend.service"],
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute" => &[
-            "spec.rules.backendRefs.group", "spec.rules.backendRefs.kind", "spec.rules.backendRefs.namespace",
-            "spec.rules.backendRefs.name", "spec.rules.backendRefs.port",
-            "spec.rules.backendRefs.filters.requestMirror.backendRef", "spec.rules.filters.requestMirror.backendRef",
+            "spec.rules.backendRefs.group",
+            "spec.rules.backendRefs.kind",
+            "spec.rules.backendRefs.namespace",
+            "spec.rules.backendRefs.name",
+            "spec.rules.backendRefs.port",
+            "spec.rules.backendRefs.filters.requestMirror.backendRef",
+            "spec.rules.filters.requestMirror.backendRef",
         ],
         "Gateway" => &["spec.listeners.port"],
         "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => &[
-            "webhooks.clientConfig.service.namespace", "webhooks.clientConfig.service.name",
+            "webhooks.clientConfig.service.namespace",
+            "webhooks.clientConfig.service.name",
             "webhooks.clientConfig.service.port",
         ],
         "APIService" => &["spec.service.namespace", "spec.service.name", "spec.service.port"],
         "ServiceMonitor" | "PodMonitor" => &[
-            "spec.selector", "spec.namespaceSelector.any", "spec.namespaceSelector.matchNames",
-            "spec.endpoints.port", "spec.endpoints.targetPort", "spec.podMetricsEndpoints.port",
-            "spec.podMetricsEndpoints.portNumber", "spec.podMetricsEndpoints.targetPort",
+            "spec.selector",
+            "spec.namespaceSelector.any",
+            "spec.namespaceSelector.matchNames",
+            "spec.endpoints.port",
+            "spec.endpoints.targetPort",
+            "spec.podMetricsEndpoints.port",
+            "spec.podMetricsEndpoints.portNumber",
+            "spec.podMetricsEndpoints.targetPort",
         ],
         "ConfigMap" => &["data.Corefile"],
         _ => &[],
@@ -130,7 +189,9 @@ impl Keep {
                     !all.is_empty()
                 }
                 ("env", Value::Array(all)) => {
-                    all.retain(|entry| entry.get("name").and_then(Value::as_str) == Some(ISTIO_DNS));
+                    all.retain(|entry| {
+                        entry.get("name").and_then(Value::as_str) == Some(ISTIO_DNS)
+                    });
                     !all.is_empty()
                 }
                 _ => true,
@@ -166,9 +227,15 @@ mod tests {
         }});
         let kept = pruned("Pod", pod);
         assert!(!kept.to_string().contains("canary"), "{kept}");
-        assert_eq!(kept["spec"]["containers"][0]["env"], json!([{"name": "ISTIO_META_DNS_CAPTURE"}]));
+        assert_eq!(
+            kept["spec"]["containers"][0]["env"],
+            json!([{"name": "ISTIO_META_DNS_CAPTURE"}])
+        );
         assert_eq!(kept["metadata"]["annotations"], json!({"prometheus.io/port": "80"}));
-        assert_eq!(kept["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"], "2026-01-01T00:00:00Z");
+        assert_eq!(
+            kept["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"],
+            "2026-01-01T00:00:00Z"
+        );
     }
 
     /// The fields named here are those that the snapshot reads: a pruned sample gives the very same snapshot.
@@ -176,7 +243,8 @@ mod tests {
     fn a_pruned_snapshot_reads_as_the_whole_one() {
         let text = std::fs::read_to_string("testdata/sock-shop/pods.json").unwrap();
         let mut list: Value = serde_json::from_str(&text).unwrap();
-        let read = |text: &str| format!("{:?}", snapshot::from_text("pods.json", text, &[]).unwrap());
+        let read =
+            |text: &str| format!("{:?}", snapshot::from_text("pods.json", text, &[]).unwrap());
         let whole = read(&text);
         let mut kinds = std::collections::BTreeSet::new();
         for item in list["items"].as_array_mut().unwrap() {

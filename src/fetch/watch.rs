@@ -89,8 +89,8 @@ async fn list(
     loop {
         let request = kube::core::Request::new(PODS.path(None)).list(&params);
         let bytes = api.json(&request.map_err(|error| Fault::Nonsense(error.to_string()))?).await?;
-        let page: Page =
-            serde_json::from_slice(&bytes).map_err(|_| Fault::Nonsense("the list of pods cannot be read".into()))?;
+        let page: Page = serde_json::from_slice(&bytes)
+            .map_err(|_| Fault::Nonsense("the list of pods cannot be read".into()))?;
         for mut pod in page.items {
             if is_dns(&pod) {
                 found(dns::read(&pod));
@@ -99,7 +99,11 @@ async fn list(
             keep.prune(&mut pod);
             all.insert(uid, whole(PODS, &pod));
         }
-        match page.metadata.token.filter(|token| !token.is_empty() && params.continue_token.as_ref() != Some(token)) {
+        match page
+            .metadata
+            .token
+            .filter(|token| !token.is_empty() && params.continue_token.as_ref() != Some(token))
+        {
             Some(token) => params.continue_token = Some(token),
             None => return Ok((all, page.metadata.version)),
         }
@@ -120,7 +124,9 @@ async fn watched(
     let mut sure = api.now();
     loop {
         let params = WatchParams { timeout: Some(240), ..WatchParams::default() };
-        let Ok(request) = kube::core::Request::new(PODS.path(None)).watch(&params, &version) else { return sure };
+        let Ok(request) = kube::core::Request::new(PODS.path(None)).watch(&params, &version) else {
+            return sure;
+        };
         let opened = tokio::select! {
             opened = api.open(&request) => opened,
             _ = end.wait_for(|end| *end) => return sure,

@@ -46,9 +46,21 @@ impl Source {
     }
 }
 
+#[cfg(feature = "fetch")]
+impl Source {
+    /// A log that is in memory already; `path` stands for it in reports.
+    pub fn memory(path: &str, bytes: Vec<u8>) -> Source {
+        let bytes = Arc::from(bytes);
+        Source { path: path.into(), place: Place::Stdin, named: false, way: Way::Memory(bytes) }
+    }
+}
+
 /// How a source is read.
 #[derive(Clone, Debug)]
 pub(crate) enum Way {
+    /// It is here already.
+    #[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "only what was fetched is"))]
+    Memory(Arc<[u8]>),
     /// A plain file: in chunks, all of them at once.
     Chunks(Stat),
     /// A compressed file, a tally, or a file that does not know its size: from its beginning to its end.

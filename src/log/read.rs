@@ -149,7 +149,7 @@ fn desks(sources: Vec<Source>) -> Vec<Desk> {
                 Ok(chunks) => (chunks, None),
                 Err(_) => (0, Some(Outcome::Unreadable("too large".into()))),
             },
-            Way::Whole(_) | Way::Pipe => (1, None),
+            Way::Whole(_) | Way::Pipe | Way::Memory(_) => (1, None),
             Way::Foreign(what) => (0, Some(Outcome::Foreign(what))),
             Way::Unreadable(problem) => (0, Some(Outcome::Unreadable(problem.clone()))),
         };
@@ -173,6 +173,7 @@ fn expected(desks: &[Desk]) -> Option<u64> {
     let size = |desk: &Desk| match &desk.source.way {
         Way::Chunks(stat) | Way::Whole(stat) => Some(stat.size),
         Way::Pipe => None,
+        Way::Memory(bytes) => Some(bytes.len() as u64),
         Way::Foreign(_) | Way::Unreadable(_) => Some(0),
     };
     desks.iter().map(size).sum()
@@ -272,6 +273,10 @@ impl<'a> Run<'a> {
             match &desk.source.way {
                 Way::Chunks(stat) => self.chunk(desk, stat, chunk, &mut worker),
                 Way::Whole(stat) => self.whole(desk, stat, &mut worker),
+                Way::Memory(bytes) => {
+                    let mut stream = Stream::memory(Arc::clone(bytes), self.progress);
+                    desk.decide(self.stream(desk, &mut stream, &mut worker));
+                }
                 _ => self.pipe(desk, &mut worker),
             }
             worker.end();

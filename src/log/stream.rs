@@ -67,6 +67,12 @@ impl Stream {
         Stream::new(if apart { Pieces::start } else { Pieces::Here }, origin, progress, None)
     }
 
+    /// What is in memory already.
+    pub(crate) fn memory(bytes: Arc<[u8]>, progress: &Progress) -> Stream {
+        let origin = Origin::Open(Box::new(io::Cursor::new(bytes)));
+        Stream::new(Pieces::Here, origin, progress, None)
+    }
+
     fn start(origin: Origin, progress: &Progress, interrupt: Option<Interrupt>) -> Stream {
         Stream::new(Pieces::start, origin, progress, interrupt)
     }
