@@ -77,7 +77,7 @@ fn the_readme_lists_every_flag() {
     };
     let table: String = text.lines().filter(|line| line.starts_with("| `-")).collect();
     let mut helps = String::new();
-    for command in ["analyze", "verify", "tally", "diff", "completions", "man"] {
+    for command in ["analyze", "verify", "tally", "diff", "fetch", "pod", "completions", "man"] {
         let output = kico(&root()).args([command, "--help"]).output().expect("help is printed");
         let help = String::from_utf8_lossy(&output.stdout);
         // Not the examples, which show kubectl's flags too.

@@ -6,7 +6,9 @@ use tokio::sync::watch;
 use super::Exit;
 use super::messages::Messages;
 use crate::cli;
+use crate::cluster::{corefile, snapshot};
 use crate::coverage::plural;
+use crate::fetch::advice::{Platform, advice};
 use crate::fetch::{self, Asked, Captured, Target};
 use crate::progress::Tasks;
 
@@ -35,7 +37,30 @@ pub(super) fn run(args: &cli::Fetch, messages: &Messages) -> Result<Exit> {
         async move { fetch::fetch(&asked, stop, &|task, bytes| tasks.at(task, bytes)).await }
     })?;
     tasks.clear();
-    Ok(say(&captured, args, messages))
+    let exit = say(&captured, args, messages);
+    if captured.logs.is_empty() {
+        return Ok(exit);
+    }
+    Ok(exit.min(advise(&captured, args, messages)?))
+}
+
+/// Looks at what was taken as `analyze` will, and says what keeps it from telling anything.
+fn advise(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Result<Exit> {
+    let snapshot = snapshot::read(&[args.directory.join("pods.json")], &args.dns_namespace)?;
+    let corefile = snapshot.corefiles.first();
+    let text = corefile.map_or("", |file| file.text.as_str());
+    let platform = Platform::of(&captured.version, text, &captured.dns_namespace);
+    let has_cache = snapshot.pods.iter().any(|pod| {
+        pod.meta.labels.get("k8s-app").is_some_and(|app| app == "node-local-dns")
+            && snapshot.dns_namespaces.contains(&pod.meta.namespace)
+    });
+    let files = captured.logs.iter().map(|(file, _)| args.directory.join(file)).collect::<Vec<_>>();
+    let queries = super::gather::count(&files)?;
+    let directives = corefile.map(|file| corefile::read(&file.text));
+    for said in advice(platform, directives.as_ref(), queries, has_cache) {
+        messages.warning(&said);
+    }
+    Ok(if queries == 0 { Exit::Partial } else { Exit::Done })
 }
 
 /// Runs what talks to a cluster. The first Ctrl-C (or SIGTERM) asks it to end; the second ends the process, and leaves nothing half written.

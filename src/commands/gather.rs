@@ -77,6 +77,25 @@ pub(super) fn gather(
     Ok(Gathered { reading, cluster, window, exit })
 }
 
+/// How many queries these logs hold.
+#[cfg(feature = "fetch")]
+pub(super) fn count(logs: &[PathBuf]) -> Result<u64> {
+    let options = read::Options {
+        threads: threads::most(),
+        mmap: true,
+        window: Window::default(),
+        bound: Bound { names: 0 },
+        format: None,
+        rejects: None,
+        interrupt: Interrupt::default(),
+    };
+    let hands = LateHands::new();
+    let _ = hands.set(Hands::default());
+    let reading =
+        read::read(discover::discover(logs).sources, &hands, &options, &Progress::hidden(), None)?;
+    Ok(reading.inputs.iter().map(|input| input.answered + input.failed + input.unknown).sum())
+}
+
 /// The same from memory: what was fetched, and stands in no file.
 #[cfg(feature = "fetch")]
 pub(super) fn gather_fetched(

@@ -146,6 +146,13 @@ impl Api {
         .await
     }
 
+    /// The version that the server gives itself, such as `v1.33.1+k3s1`; empty if it does not say.
+    pub(crate) async fn version(&self) -> String {
+        let Ok(request) = Request::get("/version").body(Vec::new()) else { return String::new() };
+        let said = self.json(&request).await.unwrap_or_default();
+        serde_json::from_slice::<Version>(&said).unwrap_or_default().git_version
+    }
+
     /// An answer whose body is taken piece by piece. Repeated, while that may help, until it begins.
     pub(crate) async fn open(&self, request: &Request<Vec<u8>>) -> Result<Stream, Fault> {
         let answer = self.patiently(async || self.once(request).await).await?;
@@ -231,6 +238,12 @@ impl Api {
 struct Said {
     #[serde(default)]
     message: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Version {
+    #[serde(rename = "gitVersion", default)]
+    git_version: String,
 }
 
 /// A body that is being read.

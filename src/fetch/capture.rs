@@ -56,6 +56,10 @@ pub struct Captured {
     pub missed: Vec<Missed>,
     /// What the reader should know: windows, gaps.
     pub notes: Vec<String>,
+    /// The version that the server gives itself.
+    pub version: String,
+    /// Where its DNS was found.
+    pub dns_namespace: String,
     /// A signal ended it.
     pub interrupted: bool,
 }
@@ -122,6 +126,13 @@ pub(crate) async fn take(
     }
     private_directory(&asked.directory)?;
     private_directory(&asked.directory.join("logs"))?;
+    capture.captured.version = api.version().await;
+    capture.captured.dns_namespace = dns_pods
+        .iter()
+        .flat_map(|pod| &pod.containers)
+        .next()
+        .map(|c| c.namespace.clone())
+        .unwrap_or_default();
     let began = api.now();
     if let Some(time) = asked.follow {
         capture.follow(&dns_pods, time, stop, said).await?;

@@ -2,6 +2,7 @@
 //! (cargo feature `fetch`). It reads: list, and get of `pods/log`; with `--for`, watch of pods. It writes files, beside their places and
 //! renamed when all are whole, and knows nothing of what is in a log.
 
+pub mod advice;
 mod api;
 mod capture;
 mod connect;
