@@ -125,11 +125,6 @@ fn say(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Exit {
         plural(captured.logs.len() as u64, "log", "logs"),
         plural(objects as u64, "object", "objects"),
     ));
-    if bytes == 0 {
-        messages.warning(
-            "the logs are empty: does the Corefile have a line `log`? No restart is needed",
-        );
-    }
     messages.note(&match args.directory.as_os_str() == "." {
         true => "next: kico analyze logs/*.txt --snapshot pods.json".to_owned(),
         false => format!("next: kico analyze {place}"),

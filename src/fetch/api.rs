@@ -149,7 +149,11 @@ impl Api {
     /// The version that the server gives itself, such as `v1.33.1+k3s1`; empty if it does not say.
     pub(crate) async fn version(&self) -> String {
         let Ok(request) = Request::get("/version").body(Vec::new()) else { return String::new() };
-        let said = self.json(&request).await.unwrap_or_default();
+        // Good to know, and not worth waiting for.
+        let said = match self.once(&request).await {
+            Ok(answer) => self.collect(answer.into_body(), 64 << 10).await.unwrap_or_default(),
+            Err(_) => return String::new(),
+        };
         serde_json::from_slice::<Version>(&said).unwrap_or_default().git_version
     }
 

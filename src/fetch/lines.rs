@@ -17,6 +17,8 @@ pub(crate) struct Lines {
     again: HashMap<u64, u32>,
     /// Whether nothing of what must come again has come yet.
     expecting: bool,
+    /// From when on it was asked for again: older lines have been taken, whatever the server sends.
+    floor: Option<Time>,
     hasher: RandomState,
     /// The time of the first and of the last line.
     pub(crate) first: Option<Time>,
@@ -51,6 +53,7 @@ impl Lines {
     pub(crate) fn again(&mut self) {
         self.part.clear();
         self.again = self.second.clone();
+        self.floor = self.since();
         self.expecting = !self.again.is_empty();
     }
 
@@ -97,6 +100,9 @@ impl Lines {
             && REFUSALS.iter().any(|refusal| text.starts_with(refusal))
         {
             return Some(Line::Refusal(text.trim_end().to_owned()));
+        }
+        if time.is_some_and(|time| self.floor.is_some_and(|floor| time < floor)) {
+            return None;
         }
         let hash = self.hasher.hash_one(&line);
         if let Some(left) = self.again.get_mut(&hash)

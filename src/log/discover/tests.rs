@@ -30,6 +30,7 @@ impl Dir {
             let how = match &source.way {
                 Way::Chunks(_) => "chunks",
                 Way::Whole(_) => "whole",
+                Way::Memory(_) => "memory",
                 Way::Pipe => "pipe",
                 Way::Foreign(what) => what,
                 Way::Unreadable(why) => why.split_once(',').map_or(why.as_str(), |w| w.0),
