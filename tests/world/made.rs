@@ -18,6 +18,10 @@ impl World {
     /// What `kubectl get ... -o json` would have said, two hours after the last change.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let named = |name: &&str| Meta { name: (*name).into(), ..Meta::default() };
+        let namespace = |name: &&str| Meta {
+            labels: self.namespaces().remove(*name).unwrap_or_default(),
+            ..named(name)
+        };
         let pods: Vec<Pod> = (0..self.pods.len()).map(|pod| self.pod(pod)).collect();
         let moment = Moment {
             path: "pods.json".into(),
@@ -33,7 +37,7 @@ impl World {
             controllers: (0..self.loads.len()).flat_map(|load| self.controllers(load)).collect(),
             services: self.services.iter().map(service).collect(),
             slices: (0..self.services.len()).flat_map(|service| self.slices(service)).collect(),
-            namespaces: NAMESPACES.iter().chain([&SYSTEM]).map(named).collect(),
+            namespaces: NAMESPACES.iter().chain([&SYSTEM]).map(namespace).collect(),
             nodes: vec![Node {
                 meta: named(&"node-1"),
                 addresses: vec![self.node],

@@ -1,5 +1,7 @@
 //! A connection → the pods (or addresses) of both its ends and the ports of each; or why they cannot be named.
 
+use std::net::IpAddr;
+
 use crate::cluster::Cluster;
 use crate::cluster::backends::{PodPort, Port};
 use crate::cluster::model::Pod;
@@ -118,11 +120,24 @@ fn behind(index: usize, server: &Server, cluster: &Cluster) -> Vec<(Named, Vec<A
             .filter_map(|port| Some(At { port: port.port?, protocol: port.protocol }))
             .collect();
         for address in slice.endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
-            let end = End::Address(*address);
-            found.push((Named { end, name: address.to_string() }, ports.clone()));
+            let holder = holder(*address, cluster).map(|(index, pod)| of(index, pod));
+            let named = holder.unwrap_or_else(|| Named {
+                end: End::Address(*address),
+                name: address.to_string(),
+            });
+            found.push((named, ports.clone()));
         }
     }
     found
+}
+
+/// The pod whose own address this is now: whoever connects to it meets that pod, and the policies that select it.
+fn holder(address: IpAddr, cluster: &Cluster) -> Option<(usize, &Pod)> {
+    let is_it = |(index, pod): &(usize, &Pod)| {
+        !pod.host_network && pod.addresses.contains(&address) && cluster.is_present(*index)
+    };
+    let mut pods = cluster.snapshot.pods.iter().enumerate().filter(is_it);
+    pods.next().filter(|_| pods.next().is_none())
 }
 
 /// A Service that the snapshot lacks, and whose workload was inferred.
