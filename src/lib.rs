@@ -7,6 +7,8 @@
 //!  pods.json ──> cluster (snapshot, addresses,    │                ├─> policy/{build, yaml}        │
 //!                workload, names) ────────────────┘                ├─> policy/{evaluate, verify} ──┤
 //!                                                                  └─> diff (OLD × NEW) ───────────┘
+//!  Kubernetes API ──> fetch ──> logs/ and pods.json on disk (nothing else meets fetch)
+//!
 //!  cli → commands/* calls the stages, and is the only one to print
 //! ```
 //!
@@ -16,13 +18,13 @@
 //!
 //! # Invariants
 //!
-//! - Only `log` (where it opens inputs), `cluster::snapshot` (reading), [`files`] (writing) and `commands` touch the
-//!   outside world. The middle is pure: bytes and values in, values out.
+//! - Only `log` (where it opens inputs), `cluster::snapshot` (reading), [`files`] (writing), `fetch` and `commands` touch
+//!   the outside world. The middle is pure: bytes and values in, values out.
 //! - A log line never fails the run. Every line is accounted for: queries + rejected + other = lines.
 //! - Text from logs and clusters is untrusted: only [`text`] prints it. A name is never unescaped.
 //! - Never claim more than the evidence: ambiguous is said, not guessed; a policy is refused rather than widened.
 //! - The same bytes in give the same bytes out, with any number of threads, on any day.
-//! - `unsafe` stands in `log/input.rs`, explained. `analyze` opens no socket.
+//! - `unsafe` stands in `log/input.rs`, explained. Only `fetch` (a cargo feature) opens a socket; `analyze` opens none.
 //!
 //! # Glossary
 //!

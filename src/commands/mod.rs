@@ -70,6 +70,15 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Printing help can only fail if nobody reads it.
             let _ = error.print();
+            if cfg!(not(feature = "fetch"))
+                && error.kind() == clap::error::ErrorKind::InvalidSubcommand
+            {
+                let _ = writeln!(
+                    io::stderr(),
+                    "\nThis kico was built without the cargo feature `fetch`: it talks to no cluster, so it has neither \
+                     `kico fetch` nor `kico POD`."
+                );
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
