@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -55,4 +56,11 @@ func (authority *Authority) issue(name, user string, groups []string, addresses 
 
 func writePEM(path, kind string, der []byte) {
 	try(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+}
+
+// clientsOnly asks for a certificate of this authority.
+func (authority *Authority) clientsOnly() *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AddCert(authority.certificate)
+	return &tls.Config{ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
 }
