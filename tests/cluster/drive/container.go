@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -113,4 +114,12 @@ func (container *Container) report() {
 	container.mutex.Unlock()
 	container.pod.Status.ContainerStatuses = []corev1.ContainerStatus{status}
 	container.pod = container.plane.updateStatus(container.pod)
+}
+
+// written is how many query lines its files hold, rotated ones included.
+func (container *Container) written() (lines int) {
+	for _, path := range must(filepath.Glob(filepath.Join(container.folder, "*"))) {
+		lines += bytes.Count(must(os.ReadFile(path)), []byte(` IN `))
+	}
+	return lines
 }

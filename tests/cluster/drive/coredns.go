@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -62,8 +64,11 @@ type DNS struct {
 	deployment *appsv1.Deployment
 	set        *appsv1.ReplicaSet
 	kubeconfig string
-	replicas   []*Container
-	turn       int
+
+	mutex    sync.Mutex
+	replicas []*Container // those that are asked
+	turn     int
+	all      []*Container
 }
 
 func newDNS(plane *ControlPlane, kubelet *Kubelet) *DNS {
@@ -106,14 +111,17 @@ func newDNS(plane *ControlPlane, kubelet *Kubelet) *DNS {
 }
 
 func dnsShape(version string) Shape {
-	return Shape{port: 53, labels: map[string]string{"k8s-app": "kube-dns"}, image: "registry.k8s.io/coredns/coredns:v" + version}
+	return Shape{port: 53, configMap: "coredns", labels: map[string]string{"k8s-app": "kube-dns"}, image: "registry.k8s.io/coredns/coredns:v" + version}
 }
 
 // run starts a replica in a pod.
 func (dns *DNS) run(pod *corev1.Pod, binary string) *Container {
 	container := runContainer(dns.plane, pod, program(binary), "POD_IP="+pod.Status.PodIP, "KUBECONFIG="+dns.kubeconfig)
 	dns.kubelet.add(container)
+	dns.mutex.Lock()
+	defer dns.mutex.Unlock()
 	dns.replicas = append(dns.replicas, container)
+	dns.all = append(dns.all, container)
 	return container
 }
 
@@ -129,6 +137,35 @@ func (dns *DNS) grow(address string) *Container {
 	pod := dns.plane.pod(dns.workload, dns.set.Name+"-n8wq4", dnsShape("1.15.0"), labels, address,
 		owner(dns.set, appsv1.SchemeGroupVersion.WithKind("ReplicaSet")))
 	return dns.run(pod, "coredns")
+}
+
+// crash ends a replica's process while nobody waits for its answer; CoreDNS writes its line after the answer is sent, so it gets a
+// moment for that.
+func (dns *DNS) crash(container *Container) {
+	dns.mutex.Lock()
+	dns.replicas = slices.DeleteFunc(dns.replicas, func(other *Container) bool { return other == container })
+	dns.mutex.Unlock()
+	time.Sleep(300 * time.Millisecond)
+	container.crash()
+	dns.mutex.Lock()
+	dns.replicas = append(dns.replicas, container)
+	dns.mutex.Unlock()
+}
+
+// asked is how many lookups were answered since the beginning.
+func (dns *DNS) asked() (sum int) {
+	for _, container := range dns.all {
+		sum += int(container.asked.Load())
+	}
+	return sum
+}
+
+// settle waits until every line that must be there is in the files, and sees that no other is.
+func (dns *DNS) settle() {
+	for _, container := range dns.all {
+		eventually(fmt.Sprintf("the log of %s has all %d lookups", container.pod.Name, container.asked.Load()), 5*time.Second,
+			func() bool { return int64(container.written()) == container.asked.Load() })
+	}
 }
 
 // next is the replica whose turn it is: what kube-proxy would choose.

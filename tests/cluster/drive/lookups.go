@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -32,6 +31,8 @@ func (cluster *DNS) resolve(pod *corev1.Pod, name string) []Lookup {
 		}
 	}
 	var lookups []Lookup
+	cluster.mutex.Lock()
+	defer cluster.mutex.Unlock()
 	server := cluster.next()
 	for _, name := range names {
 		a := cluster.ask(pod, server, name, dns.TypeA)
@@ -44,6 +45,13 @@ func (cluster *DNS) resolve(pod *corev1.Pod, name string) []Lookup {
 	return lookups
 }
 
+// askOnce asks for one name as it stands.
+func (cluster *DNS) askOnce(pod *corev1.Pod, name string, kind uint16) Lookup {
+	cluster.mutex.Lock()
+	defer cluster.mutex.Unlock()
+	return cluster.ask(pod, cluster.next(), name, kind)
+}
+
 // ask sends one question from the pod's address. Without an answer the truth would be unknown: then the run ends.
 func (cluster *DNS) ask(pod *corev1.Pod, server *Container, name string, kind uint16) Lookup {
 	question := new(dns.Msg).SetQuestion(dns.Fqdn(name), kind)
@@ -54,8 +62,4 @@ func (cluster *DNS) ask(pod *corev1.Pod, server *Container, name string, kind ui
 	}
 	server.asked.Add(1)
 	return Lookup{strings.TrimSuffix(dns.Fqdn(name), "."), dns.TypeToString[kind], dns.RcodeToString[answer.Rcode]}
-}
-
-func (lookup Lookup) String() string {
-	return fmt.Sprintf("%s %s %s", lookup.kind, lookup.name, lookup.rcode)
 }

@@ -32,6 +32,7 @@ type Shape struct {
 	hostNetwork bool
 	subdomain   string
 	image       string
+	configMap   string            // mounted
 	labels      map[string]string // default: app=NAME
 }
 
@@ -61,6 +62,10 @@ func (shape Shape) template(name string, labels map[string]string) corev1.PodTem
 	spec := corev1.PodSpec{Containers: []corev1.Container{{Name: name, Image: image}}, HostNetwork: shape.hostNetwork, Subdomain: shape.subdomain}
 	if shape.port != 0 {
 		spec.Containers[0].Ports = []corev1.ContainerPort{{Name: "main", ContainerPort: shape.port, Protocol: corev1.ProtocolTCP}}
+	}
+	if shape.configMap != "" {
+		spec.Volumes = []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: shape.configMap}}}}}
 	}
 	if shape.hostNetwork {
 		spec.DNSPolicy = corev1.DNSClusterFirstWithHostNet
