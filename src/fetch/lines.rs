@@ -60,6 +60,7 @@ impl Lines {
     /// Another container's log begins, which has nothing of this one's.
     pub(crate) fn anew(&mut self) {
         self.part.clear();
+        self.again.clear();
         self.expecting = false;
     }
 

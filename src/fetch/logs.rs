@@ -106,8 +106,10 @@ pub(crate) async fn follow(
                 // What the old container still had to say, then the new one from its beginning.
                 reader.lines.again();
                 let asked = reader.lines.since().or(since);
-                let _ = reader.run(asked, true, None, sink).await?;
-                reader.lines.anew();
+                // If that cannot be had, the new one's first line stands behind a gap.
+                if let Ended::Whole = reader.run(asked, true, None, sink).await? {
+                    reader.lines.anew();
+                }
                 known = Some(now.restarts);
                 continue;
             }

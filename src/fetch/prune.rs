@@ -243,8 +243,12 @@ mod tests {
     fn a_pruned_snapshot_reads_as_the_whole_one() {
         let text = std::fs::read_to_string("testdata/sock-shop/pods.json").unwrap();
         let mut list: Value = serde_json::from_str(&text).unwrap();
-        let read =
-            |text: &str| format!("{:?}", snapshot::from_text("pods.json", text, &[]).unwrap());
+        let read = |text: &str| {
+            let mut read = snapshot::from_text("pods.json", text, &[]).unwrap();
+            // Sets, which are printed in any order; which pods there are stands above.
+            read.moments.clear();
+            format!("{read:#?}")
+        };
         let whole = read(&text);
         let mut kinds = std::collections::BTreeSet::new();
         for item in list["items"].as_array_mut().unwrap() {
@@ -256,6 +260,6 @@ mod tests {
             kinds.insert(kind);
         }
         assert!(kinds.len() > 8, "{kinds:?}");
-        assert_eq!(read(&list.to_string()).len(), whole.len());
+        assert_eq!(read(&list.to_string()), whole);
     }
 }
