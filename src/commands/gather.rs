@@ -14,6 +14,7 @@ use crate::log::discover::{self, Source};
 use crate::log::format::Format;
 use crate::log::interrupt::Interrupt;
 use crate::log::read::{self, Reading};
+use crate::log::scan::How;
 use crate::log::tally::Bound;
 use crate::log::{Hands, Input, LateHands, Lines, Reason, State, Window};
 use crate::progress::Progress;
@@ -65,6 +66,7 @@ pub(super) fn gather(
         window,
         bound: Bound { names: args.max_names },
         format,
+        how: how(),
         rejects: inputs.rejects.clone(),
         interrupt: interrupt()?,
     };
@@ -86,6 +88,7 @@ pub(super) fn count(logs: &[PathBuf]) -> Result<u64> {
         window: Window::default(),
         bound: Bound { names: 0 },
         format: None,
+        how: how(),
         rejects: None,
         interrupt: Interrupt::default(),
     };
@@ -114,6 +117,7 @@ pub(super) fn gather_fetched(
         window,
         bound: Bound { names: args.max_names },
         format: None,
+        how: how(),
         rejects: None,
         interrupt: Interrupt::default(),
     };
@@ -125,6 +129,15 @@ pub(super) fn gather_fetched(
     let reading = read::read(sources, &hands, &options, &Progress::hidden(), None)?;
     let exit = judge(&reading, &cluster, messages);
     Ok(Gathered { reading, cluster, window, exit })
+}
+
+/// `KICO_SCAN=portable` or `general` does without the fast paths. For tests: the same bytes must come out.
+fn how() -> How {
+    match std::env::var("KICO_SCAN").as_deref() {
+        Ok("portable") => How::Portable,
+        Ok("general") => How::General,
+        _ => How::Fast,
+    }
 }
 
 /// The one handler of the process, however often a command reads.

@@ -111,7 +111,7 @@ impl<'r, 'a> Worker<'r, 'a> {
         rejects: Option<&'r Rejects>,
     ) -> Worker<'r, 'a> {
         Worker {
-            scanner: Scanner::new(options.format.clone()),
+            scanner: Scanner::new(options.format.clone(), options.how),
             rejects,
             window: options.window,
             item: Item::default(),

@@ -22,6 +22,7 @@ mod sniff;
 mod stream;
 pub mod tally;
 pub mod tally_csv;
+mod wide;
 
 use std::collections::HashMap;
 use std::net::IpAddr;

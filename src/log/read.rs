@@ -15,6 +15,7 @@ use super::gather;
 use super::held::Held;
 use super::interrupt::Interrupt;
 use super::rejects::Rejects;
+use super::scan::How;
 use super::sniff::{self, Kind};
 use super::stream::{Piece, Place, Stream};
 use super::tally::{Bound, Tally};
@@ -38,6 +39,8 @@ pub struct Options {
     pub bound: Bound,
     /// `--log-format`.
     pub format: Option<Arc<Format>>,
+    /// How lines are read: the records are the same.
+    pub how: How,
     /// `--rejects`.
     pub rejects: Option<PathBuf>,
     /// What may end a pipe, or all of it.

@@ -80,6 +80,7 @@ fn options() -> Options {
         bound: Bound { names: 262_144 },
         format: None,
         rejects: None,
+        how: How::default(),
         interrupt: Interrupt::default(),
     }
 }

@@ -139,7 +139,7 @@ fn digits(text: &[u8], most: usize) -> Option<usize> {
 
 /// Where the first such byte stands, if it is among the first sixteen.
 #[inline(always)]
-fn first(byte: u8, text: &[u8]) -> Option<usize> {
+pub(super) fn first(byte: u8, text: &[u8]) -> Option<usize> {
     let sixteen = u128::from_le_bytes(*text.first_chunk()?);
     let every = (u128::from(EVERY) << 64) | u128::from(EVERY);
     let off = sixteen ^ (every * u128::from(byte));

@@ -38,7 +38,7 @@ impl Seen {
 }
 
 fn scan(bytes: &[u8]) -> (Seen, Lines) {
-    scan_with(&mut Scanner::new(None), bytes)
+    scan_with(&mut Scanner::new(None, How::Fast), bytes)
 }
 
 fn scan_with(scanner: &mut Scanner, bytes: &[u8]) -> (Seen, Lines) {
@@ -51,7 +51,7 @@ fn scan_with(scanner: &mut Scanner, bytes: &[u8]) -> (Seen, Lines) {
 
 fn in_windows(line: &[u8], size: usize) -> (Seen, Lines) {
     let (mut scanner, mut seen, mut lines) =
-        (Scanner::new(None), Seen::default(), Lines::default());
+        (Scanner::new(None, How::Fast), Seen::default(), Lines::default());
     let mut rest = line;
     while rest.len() > size {
         let done = scanner.part(&rest[..size], false, &mut seen, &mut lines);
@@ -358,7 +358,7 @@ fn an_announced_format_is_read_in_every_wrapper_and_the_default_behind_it() {
     ];
     for (format, line) in formats {
         let format = Arc::new(Format::compile(format).expect("a format").0);
-        let mut scanner = Scanner::new(Some(format));
+        let mut scanner = Scanner::new(Some(format), How::Fast);
         for (wrapped, stated) in wrappers(line).into_iter().filter(|w| !w.0.contains("u0022")) {
             let (seen, lines) = scan_with(&mut scanner, wrapped.as_bytes());
             assert_eq!(seen.pairs(), [("10.0.0.7", r"my\ a\\b.shop.")], "{wrapped}");

@@ -135,6 +135,7 @@ impl Builder<'_> {
     /// Gives up what is over the bound, and shrinks to what is left.
     pub(super) fn prune(&mut self) {
         if let Some(hands) = self.hands {
+            self.index.settle(&mut self.cells);
             let survives = self.choose(hands);
             self.rebuild(&survives);
             self.recount(hands);

@@ -9,7 +9,8 @@ use hashbrown::HashTable;
 
 use super::bound::{self, Budget};
 use super::cell::{Asker, Cell, Client, Origin, Part, Spot};
-use super::intern::{Names, Texts, small};
+use super::hot::{Added, FULL, Index, Key};
+use super::intern::{NEAR, Names, Texts, small};
 use super::{Bound, Depth, rank};
 use crate::log::record::{Kind, Record};
 use crate::log::{Hands, LateHands, Window, client};
@@ -18,6 +19,20 @@ use crate::time::Time;
 
 /// Without the hands a builder goes on up to so many clients.
 const CLIENTS_WITHOUT_HANDS: usize = 65_536;
+
+/// So many records are looked up before the first of them is counted. Counting one misses the cache, mostly; counting
+/// many, one right after the other, the processor waits for all of them at once.
+const BATCH: usize = 32;
+
+/// A record that waits to be counted.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    hash: u64,
+    key: Key,
+    kind: Kind,
+    line: u64,
+    time: Option<Time>,
+}
 
 /// One thread's growing tally.
 pub struct Builder<'a> {
@@ -32,7 +47,9 @@ pub struct Builder<'a> {
     addresses: HashTable<u32>,
     pub(super) names: Names,
     pub(super) cells: Vec<Cell>,
-    index: HashTable<u32>,
+    pub(super) index: Index,
+    /// Records whose client and name are known, on their way to their cells.
+    waiting: Vec<Waiting>,
     pub(super) origins: Vec<Origin>,
     here: Origin,
     /// Where `here` stands in `origins`, once something was first seen there.
@@ -54,7 +71,8 @@ impl<'a> Builder<'a> {
             addresses: HashTable::new(),
             names: Names::default(),
             cells: Vec::new(),
-            index: HashTable::new(),
+            index: Index::default(),
+            waiting: Vec::new(),
             origins: Vec::new(),
             here: Origin::default(),
             here_at: None,
@@ -66,17 +84,64 @@ impl<'a> Builder<'a> {
     /// nor does the line within a chunk; inputs are numbered in the byte order of their paths. So what was seen first
     /// stands first, and nothing is compared.
     pub fn at(&mut self, input: u32, chunk: u32) {
+        self.flush();
         debug_assert!((self.here.input, self.here.chunk) <= (input, chunk), "chunks in order");
         self.here = Origin { input, chunk, base: 0 };
         self.here_at = None;
     }
 
     /// Counts a record; `line` counts from 0 in the chunk. `false`, and not counted: the client is no address.
-    ///
-    /// Three probes of hash tables: about 38 ns on one loaded core for 30,000 pairs of skewed frequency, a third of it for
-    /// the cell's cache line.
     #[inline]
     pub fn record(&mut self, line: u64, record: &Record<'_>) -> bool {
+        let raw = name::without_final_dot(record.name);
+        self.take(line, record, |names| names.find(raw))
+    }
+
+    /// As [`Builder::record`], of a name of at most 64 bytes that begins these, without an escape.
+    ///
+    /// Three probes of hash tables, each of one cache line; those for client and name mostly hit the cache.
+    #[inline(always)]
+    pub fn near(&mut self, line: u64, record: &Record<'_>, near: &[u8; NEAR]) -> bool {
+        match *record.name {
+            [.., last, b'.'] if last != b'.' => {
+                let len = record.name.len() - 1;
+                self.take(line, record, |names| names.find_near(near, len))
+            }
+            _ => self.record(line, record),
+        }
+    }
+
+    #[inline(always)]
+    fn take(
+        &mut self,
+        line: u64,
+        record: &Record<'_>,
+        name: impl FnOnce(&Names) -> Option<u32>,
+    ) -> bool {
+        let Some(client) = self.texts.find(record.client) else { return self.rare(line, record) };
+        if !self.window.holds(record.time) {
+            return true;
+        }
+        // A name that is found is spelled as it should be: only spellings are interned.
+        let Some(name) = name(&self.names) else { return self.rare(line, record) };
+        if record.time.is_some() && self.hands.is_none() {
+            return self.rare(line, record);
+        }
+        let &Record { kind, time, .. } = record;
+        let key = Key::new(client, name, self.part(client, time), Cell::of(kind).0);
+        self.waiting.push(Waiting { hash: self.index.hash(key), key, kind, line, time });
+        if self.waiting.len() >= BATCH {
+            self.flush();
+        }
+        true
+    }
+
+    /// A record of whose client or name there is none yet.
+    #[cold]
+    #[inline(never)]
+    fn rare(&mut self, line: u64, record: &Record<'_>) -> bool {
+        // What follows may renumber what waits.
+        self.flush();
         let asker = match self.texts.find(record.client) {
             Some(id) => Asker::Client(id),
             None => match self.meet(record.client) {
@@ -91,32 +156,60 @@ impl<'a> Builder<'a> {
             Some(_) if self.hands.is_none() => self.learn_first(asker),
             _ => asker,
         };
-        if let Asker::Client(client) = asker {
-            let part = self.part(client, record.time);
-            let raw = name::without_final_dot(record.name);
-            let (kind, which) = Cell::of(record.kind);
-            // A name that is found is spelled as it should be: only spellings are interned.
-            if let Some(name) = self.names.find(self.names.hash(raw), raw)
-                && let Some(at) = self.find(client, name, part, kind)
-            {
-                self.count(at, which, line, record.time.unwrap_or(0));
-                return true;
-            }
+        let text = name::spelling(record.name);
+        self.unseen(asker, &text, record.kind, line, record.time);
+        if self.is_full() {
+            self.prune();
         }
-        self.unseen(asker, line, record);
         true
     }
 
-    #[inline]
-    fn count(&mut self, at: usize, which: usize, line: u64, time: Time) {
-        let cell = &mut self.cells[at];
-        cell.counts[which] += 1;
-        cell.last = cell.last.max(time);
-        if time < cell.first {
-            cell.first = time;
-            let spot = self.spot(line);
-            self.cells[at].spot = spot;
+    /// Counts what waits.
+    #[inline(never)]
+    pub(super) fn flush(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut grew = false;
+        for record in &waiting {
+            let Waiting { hash, key, kind, line, time } = *record;
+            let added = self.index.add(hash, key, Cell::of(kind).1, time.unwrap_or(0));
+            if added != Added::Plainly {
+                grew |= added == Added::Nowhere;
+                self.add_oddly(added, key, kind, line, time);
+            }
         }
+        waiting.clear();
+        self.waiting = waiting;
+        if grew && self.is_full() {
+            self.prune();
+        }
+    }
+
+    #[cold]
+    fn add_oddly(&mut self, added: Added, key: Key, kind: Kind, line: u64, time: Option<Time>) {
+        match added {
+            Added::Plainly => {}
+            Added::Nowhere => {
+                let name = self.names.get(key.name()).to_owned();
+                self.unseen(Asker::Client(key.client()), &name, kind, line, time);
+            }
+            Added::Oddly { cell, full } => {
+                let (time, spot) = (time.unwrap_or(0), self.spot(line));
+                let cell = &mut self.cells[cell as usize];
+                if full {
+                    let count = &mut cell.counts[Cell::of(kind).1];
+                    *count = count.saturating_add(FULL);
+                }
+                if time < cell.first {
+                    (cell.first, cell.spot) = (time, spot);
+                }
+            }
+        }
+    }
+
+    /// Adds what was counted to the cells. No records may come after it.
+    pub(super) fn settle(&mut self) {
+        self.flush();
+        self.index.settle(&mut self.cells);
     }
 
     #[inline]
@@ -133,36 +226,27 @@ impl<'a> Builder<'a> {
         first.up_to(self.part(client, seen.map(|(_, last)| last)))
     }
 
-    #[inline]
     pub(super) fn find(&self, client: u32, name: u32, part: Part, kind: Kind) -> Option<usize> {
-        let same = |at: &u32| {
-            let cell = &self.cells[*at as usize];
-            (cell.client, cell.name, cell.part, cell.kind) == (client, name, part, kind)
-        };
-        let hash = key_hash(&self.state, client, name, part, kind);
-        self.index.find(hash, same).map(|at| *at as usize)
+        Some(self.index.find(Key::new(client, name, part, kind))? as usize)
     }
 
-    /// A record of which there is no cell.
+    /// A record of which there may be no cell.
     #[cold]
-    fn unseen(&mut self, asker: Asker, line: u64, record: &Record<'_>) {
-        let text = name::spelling(record.name);
-        let (kind, which) = Cell::of(record.kind);
-        let Some(client) = self.admit(asker, &text, kind, 1) else { return };
-        let name = self.names.intern(&text);
-        let part = self.part(client, record.time);
-        let time = record.time.unwrap_or(0);
-        if let Some(at) = self.find(client, name, part, kind) {
-            return self.count(at, which, line, time);
+    fn unseen(&mut self, asker: Asker, name: &str, kind: Kind, line: u64, time: Option<Time>) {
+        let (first, which) = Cell::of(kind);
+        let Some(client) = self.admit(asker, name, first, 1) else { return };
+        let id = self.names.intern(name);
+        let part = self.part(client, time);
+        let key = Key::new(client, id, part, first);
+        let added = self.index.add(self.index.hash(key), key, which, time.unwrap_or(0));
+        if added != Added::Nowhere {
+            return self.add_oddly(added, key, kind, line, time);
         }
-        let capped = self.is_capped(client, &text, kind);
-        let spot = self.spot(line);
-        let (first, last, mut counts) = (time, time, [0; 2]);
+        let capped = self.is_capped(client, name, first);
+        let (spot, kind, mut counts) = (self.spot(line), first, [0; 2]);
+        let (first, last) = (time.unwrap_or(0), time.unwrap_or(0));
         counts[which] = 1;
-        self.push(Cell { client, name, part, kind, capped, counts, first, last, spot });
-        if self.is_full() {
-            self.prune();
-        }
+        self.push(Cell { client, name: id, part, kind, capped, counts, first, last, spot });
     }
 
     /// The client of these records, or `None` if the bound gives them up: then they are counted as lost.
@@ -209,11 +293,7 @@ impl<'a> Builder<'a> {
     }
 
     fn know_cell(&mut self, at: u32) {
-        let key = |at: &u32| {
-            let Cell { client, name, part, kind, .. } = self.cells[*at as usize];
-            key_hash(&self.state, client, name, part, kind)
-        };
-        self.index.insert_unique(key(&at), at, key);
+        self.index.know(&self.cells[at as usize], at);
     }
 
     /// A client's text that is not remembered. `None`: it is no address.
@@ -334,7 +414,7 @@ impl<'a> Builder<'a> {
     pub(super) fn drop_tables(&mut self) {
         self.texts = Texts::default();
         self.addresses = HashTable::new();
-        self.index = HashTable::new();
+        self.index = Index::default();
         self.names.drop_table();
     }
 
@@ -351,10 +431,4 @@ impl<'a> Builder<'a> {
             self.know_cell(small(at));
         }
     }
-}
-
-#[inline]
-fn key_hash(state: &RandomState, client: u32, name: u32, part: Part, kind: Kind) -> u64 {
-    let pair = u64::from(client) << 32 | u64::from(name);
-    state.hash_one((pair, u64::from(part.number()) << 16 | u64::from(kind.number())))
 }

@@ -26,9 +26,8 @@ pub(super) struct Client<'a> {
 }
 
 /// The records of one kind, by one client, for one name, in one part. A and AAAA are asked together, and share a cell:
-/// so half the memory is touched. No cell lies on two cache lines.
+/// so half the memory is touched.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
 pub(super) struct Cell {
     pub(super) client: u32,
     pub(super) name: u32,

@@ -8,61 +8,135 @@ use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
+
+use super::table::{Slot, Table, fold, keys};
 
 /// Spelled names, each once, one behind the other in one text. A name's number is its place among them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Names {
+    /// Behind the last one there are [`NEAR`] bytes more.
     text: Vec<u8>,
     /// Where each name ends, and the next one starts.
     ends: Vec<usize>,
-    table: HashTable<Known>,
+    table: Table<Known>,
+    keys: [u64; NEAR / 8],
     state: RandomState,
 }
 
-/// Where a name stands, again, and which it is: one access to memory less for each record.
+/// A name that is not longer is hashed and compared in one go, with no branch that hangs on its length.
+pub(super) const NEAR: usize = 64;
+
+/// Where a name stands, and which it is. Most others are told apart by their hash, without a look at their text.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     start: usize,
-    len: u32,
     id: u32,
+    len: u16,
+    hash: u16,
 }
 
-impl Known {
-    #[inline]
-    fn bytes(self, text: &[u8]) -> &[u8] {
-        text.get(self.start..self.start + self.len as usize).unwrap_or_default()
+impl Slot for Known {
+    const EMPTY: Known = Known { start: 0, id: u32::MAX, len: 0, hash: 0 };
+
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.id == u32::MAX
+    }
+}
+
+impl Default for Names {
+    fn default() -> Names {
+        let (table, state) = (Table::default(), RandomState::default());
+        Names { text: vec![0; NEAR], ends: Vec::new(), table, keys: keys(), state }
     }
 }
 
 impl Names {
-    #[inline]
-    pub(super) fn hash(&self, name: &[u8]) -> u64 {
-        hash(&self.state, name)
+    /// The number of the name that is the first `len` of these bytes.
+    #[inline(always)]
+    pub(super) fn find_near(&self, near: &[u8; NEAR], len: usize) -> Option<u32> {
+        let hash = self.hash_near(near, len);
+        let at = self.table.find(hash, |known| {
+            known.hash == (hash >> 48) as u16
+                && usize::from(known.len) == len
+                && self.near(known.start).is_some_and(|text| is_same(text, near, len))
+        })?;
+        Some(self.table.slot(at).id)
     }
 
-    #[inline]
-    pub(super) fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
-        Some(self.table.find(hash, |known| known.bytes(&self.text) == name)?.id)
+    pub(super) fn find(&self, name: &[u8]) -> Option<u32> {
+        self.find_hashed(self.hash(name), name)
+    }
+
+    fn find_hashed(&self, hash: u64, name: &[u8]) -> Option<u32> {
+        let at = self.table.find(hash, |known| {
+            known.hash == (hash >> 48) as u16 && self.text.get(self.bytes(known)) == Some(name)
+        })?;
+        Some(self.table.slot(at).id)
+    }
+
+    #[inline(always)]
+    fn near(&self, start: usize) -> Option<&[u8; NEAR]> {
+        self.text.get(start..)?.first_chunk()
+    }
+
+    fn bytes(&self, known: &Known) -> Range<usize> {
+        self.span(known.id as usize).unwrap_or_default()
     }
 
     /// The name's number, a new one if need be.
     pub(super) fn intern(&mut self, name: &str) -> u32 {
         let name = name.as_bytes();
         let hash = self.hash(name);
-        if let Some(id) = self.find(hash, name) {
+        if let Some(id) = self.find_hashed(hash, name) {
             return id;
         }
-        let known = Known { start: self.text.len(), len: small(name.len()), id: small(self.len()) };
+        let (start, id) = (self.text.len() - NEAR, small(self.len()));
+        self.text.truncate(start);
         self.text.extend_from_slice(name);
         self.ends.push(self.text.len());
-        self.know(hash, known);
-        known.id
+        self.text.resize(self.text.len() + NEAR, 0);
+        self.know(hash, start, name.len(), id);
+        id
     }
 
-    fn know(&mut self, name_hash: u64, known: Known) {
-        let rehash = |known: &Known| hash(&self.state, known.bytes(&self.text));
-        self.table.insert_unique(name_hash, known, rehash);
+    fn know(&mut self, hash: u64, start: usize, len: usize, id: u32) {
+        // One that does not fit is found by its hash and its text all the same.
+        let len = u16::try_from(len).unwrap_or(u16::MAX);
+        let known = Known { start, id, len, hash: (hash >> 48) as u16 };
+        let mut table = std::mem::take(&mut self.table);
+        table.insert(known, |known| match known.id == id {
+            true => hash,
+            false => self.hash(self.text.get(self.bytes(known)).unwrap_or_default()),
+        });
+        self.table = table;
+    }
+
+    #[inline(always)]
+    fn hash_near(&self, near: &[u8; NEAR], len: usize) -> u64 {
+        let mut hash = 0_u64;
+        let mask = mask(len);
+        for i in 0..NEAR / 16 {
+            let word = |i: usize| (word(near, i) & word(mask, i)) ^ self.keys[i];
+            hash = hash.wrapping_add(fold(word(2 * i), word(2 * i + 1)));
+        }
+        hash
+    }
+
+    fn hash(&self, name: &[u8]) -> u64 {
+        let mut near = [0; NEAR];
+        match near.get_mut(..name.len()) {
+            Some(begin) => {
+                begin.copy_from_slice(name);
+                self.hash_near(&near, name.len())
+            }
+            None => {
+                let mut hasher = self.state.build_hasher();
+                hasher.write(name);
+                hasher.finish()
+            }
+        }
     }
 
     pub(super) fn get(&self, id: u32) -> &str {
@@ -81,35 +155,58 @@ impl Names {
 
     /// No name can be found any more: they can still be got.
     pub(super) fn drop_table(&mut self) {
-        self.table = HashTable::new();
+        self.table = Table::default();
     }
 
     /// Forgets all names but these, in place. What was the first of these is number 0 now, and so on.
     pub(super) fn keep(&mut self, these: &[bool]) {
         self.table.clear();
-        let (mut old, mut start) = (0, 0);
+        let (mut old, mut start, mut id) = (0, 0, 0);
         for (nth, keep) in (0..self.ends.len()).zip(these) {
             let end = self.ends[nth];
             if *keep {
                 self.text.copy_within(old..end, start);
-                let id = self.table.len();
-                let known = Known { start, len: small(end - old), id: small(id) };
                 start += end - old;
                 self.ends[id] = start;
-                self.know(self.hash(known.bytes(&self.text)), known);
+                id += 1;
             }
             old = end;
         }
-        self.ends.truncate(self.table.len());
-        self.text.truncate(start);
+        self.ends.truncate(id);
+        self.text.truncate(start + NEAR);
+        for id in 0..id {
+            let Some(span) = self.span(id) else { continue };
+            let hash = self.hash(self.text.get(span.clone()).unwrap_or_default());
+            self.know(hash, span.start, span.len(), small(id));
+        }
     }
 }
 
-#[inline]
-fn hash(state: &RandomState, bytes: &[u8]) -> u64 {
-    let mut hasher = state.build_hasher();
-    hasher.write(bytes);
-    hasher.finish()
+/// All bits of the first `len` bytes.
+#[inline(always)]
+fn mask(len: usize) -> &'static [u8; NEAR] {
+    const MASKS: [u8; 2 * NEAR] = {
+        let mut masks = [0; 2 * NEAR];
+        let mut i = 0;
+        while i < NEAR {
+            masks[i] = 0xff;
+            i += 1;
+        }
+        masks
+    };
+    static ALL: [u8; 2 * NEAR] = MASKS;
+    ALL[NEAR - len.min(NEAR)..].first_chunk().unwrap_or(&[0; NEAR])
+}
+
+#[inline(always)]
+fn word(bytes: &[u8; NEAR], nth: usize) -> u64 {
+    bytes.as_chunks().0.get(nth).map_or(0, |word| u64::from_le_bytes(*word))
+}
+
+#[inline(always)]
+fn is_same(a: &[u8; NEAR], b: &[u8; NEAR], len: usize) -> bool {
+    let mask = mask(len);
+    (0..NEAR / 8).fold(0, |off, i| off | ((word(a, i) ^ word(b, i)) & word(mask, i))) == 0
 }
 
 /// Counts of things in memory fit: a tally of four thousand million rows would not.
@@ -118,11 +215,33 @@ pub(super) fn small(n: usize) -> u32 {
 }
 
 /// Clients' texts → numbers. A cache: it may be emptied at any time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Texts {
-    short: HashTable<(Short, u32)>,
+    short: Table<Text>,
     long: HashMap<Box<[u8]>, u32, RandomState>,
-    state: RandomState,
+    keys: [u64; 2],
+}
+
+/// A short text and its client.
+#[derive(Clone, Copy, Debug)]
+struct Text {
+    short: Short,
+    id: u32,
+}
+
+impl Slot for Text {
+    const EMPTY: Text = Text { short: Short { first: 0, last: 0, len: 0 }, id: u32::MAX };
+
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.id == u32::MAX
+    }
+}
+
+impl Default for Texts {
+    fn default() -> Texts {
+        Texts { short: Table::default(), long: HashMap::default(), keys: keys() }
+    }
 }
 
 /// A text of 4 to 16 bytes, which every IPv4 address is, read as two numbers that overlap.
@@ -150,22 +269,19 @@ impl Short {
         }
     }
 
-    #[inline]
-    fn hash(self, state: &RandomState) -> u64 {
-        let mut hasher = state.build_hasher();
-        hasher.write_u64(self.first);
-        hasher.write_u64(self.last);
-        hasher.finish()
+    #[inline(always)]
+    fn hash(self, keys: [u64; 2]) -> u64 {
+        fold(self.first ^ keys[0], self.last ^ keys[1])
     }
 }
 
 impl Texts {
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, text: &[u8]) -> Option<u32> {
         match Short::of(text) {
             Some(short) => {
-                let hash = short.hash(&self.state);
-                Some(self.short.find(hash, |(known, _)| *known == short)?.1)
+                let at = self.short.find(short.hash(self.keys), |known| known.short == short)?;
+                Some(self.short.slot(at).id)
             }
             None => self.long.get(text).copied(),
         }
@@ -175,9 +291,7 @@ impl Texts {
     pub(super) fn insert(&mut self, text: &[u8], id: u32) {
         match Short::of(text) {
             Some(short) => {
-                let state = &self.state;
-                let hash = short.hash(state);
-                self.short.insert_unique(hash, (short, id), |(known, _)| known.hash(state));
+                self.short.insert(Text { short, id }, |known| known.short.hash(self.keys));
             }
             None => _ = self.long.insert(text.into(), id),
         }

@@ -28,6 +28,7 @@ pub fn merge<'a>(
     let mut all = Builder::new(hands, Window::default(), bound);
     all.learn();
     for (n, mut builder) in builders.into_iter().enumerate() {
+        builder.settle();
         builder.learn();
         for origin in &mut builder.origins {
             let base = origin.base.saturating_add(starts(origin.input, origin.chunk));

@@ -5,9 +5,11 @@ mod bound;
 mod builder;
 mod cell;
 mod clip;
+mod hot;
 mod intern;
 mod merge;
 mod rank;
+mod table;
 #[cfg(test)]
 mod tests;
 

@@ -86,7 +86,7 @@ fn hostile_lines_cost_as_much_as_they_are_long() {
 }
 
 fn general() -> Scanner {
-    Scanner { general_only: true, ..Scanner::default() }
+    Scanner::new(None, How::General)
 }
 
 /// Lines, wrapped or not, that were hit by something: bytes changed, dropped, and words of the formats in wrong places.
