@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -23,8 +22,8 @@ const (
 )
 
 // bulk fills the cluster with 20,000 running pods, each as large as real ones are (environment, volumes, conditions: some 6 KB as JSON).
-// They go straight into etcd, as the API server stores them; their owners go through the API.
-func (plane *ControlPlane) bulk() []*Workload {
+// They go straight into etcd, as the API server stores them; their owners go through the API. How many pods there are then, is counted in etcd, too.
+func (plane *ControlPlane) bulk() ([]*Workload, int) {
 	plane.namespace("bulk")
 	etcd := must(clientv3.New(clientv3.Config{Endpoints: []string{etcdAddress}, DialTimeout: 10 * time.Second}))
 	defer etcd.Close()
@@ -40,7 +39,8 @@ func (plane *ControlPlane) bulk() []*Workload {
 		group.Go(func() { store(etcd, workload.pods) })
 	}
 	group.Wait()
-	return workloads
+	pods := must(etcd.Get(background, "/registry/pods/", clientv3.WithPrefix(), clientv3.WithCountOnly()))
+	return workloads, int(pods.Count)
 }
 
 func bulkPod(workload *Workload, set *appsv1.ReplicaSet, number, each int) *corev1.Pod {
@@ -73,6 +73,6 @@ func store(etcd *clientv3.Client, pods []*corev1.Pod) {
 			try(encoder.Encode(pod, &value))
 			puts = append(puts, clientv3.OpPut("/registry/pods/"+pod.Namespace+"/"+pod.Name, value.String()))
 		}
-		must(etcd.Txn(context.Background()).Then(puts...).Commit())
+		must(etcd.Txn(background).Then(puts...).Commit())
 	}
 }

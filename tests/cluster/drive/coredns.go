@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,7 +176,7 @@ func (dns *DNS) next() *Container {
 	return dns.replicas[dns.turn%len(dns.replicas)]
 }
 
-// ready waits until CoreDNS has what it needs, without a lookup that its log would show.
+// ready waits until CoreDNS has what it needs, and listens (which comes after), without a lookup that its log would show.
 func ready(address string) {
 	client := http.Client{Timeout: time.Second}
 	eventually("CoreDNS at "+address+" is ready", time.Minute, func() bool {
@@ -183,6 +185,8 @@ func ready(address string) {
 			return false
 		}
 		answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
+		ip := net.ParseIP(address).To4()
+		socket := fmt.Sprintf(" %02X%02X%02X%02X:0035 ", ip[3], ip[2], ip[1], ip[0])
+		return answer.StatusCode == http.StatusOK && strings.Contains(string(must(os.ReadFile("/proc/net/udp"))), socket)
 	})
 }

@@ -13,10 +13,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 	cri "k8s.io/cri-api/pkg/apis"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/cri-client/pkg/logs"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	_ "k8s.io/kubernetes/pkg/apis/core/install" // what options a log can be asked for with
 )
 
 // Kubelet answers what the API server asks the real one when somebody wants a pod's log, and nothing else. The log itself
@@ -71,7 +72,7 @@ func (kubelet *Kubelet) ServeHTTP(answer http.ResponseWriter, request *http.Requ
 
 func decode(query url.Values) (*corev1.PodLogOptions, error) {
 	options := &corev1.PodLogOptions{}
-	return options, scheme.ParameterCodec.DecodeParameters(query, corev1.SchemeGroupVersion, options)
+	return options, legacyscheme.ParameterCodec.DecodeParameters(query, corev1.SchemeGroupVersion, options)
 }
 
 func criOptions(options *corev1.PodLogOptions) *logs.LogOptions {

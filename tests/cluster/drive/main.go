@@ -35,6 +35,7 @@ func main() {
 	story.policies()
 	story.oneLiner()
 	story.followed()
+	story.ended()
 	story.crowd()
 	check("deploy/fetch-role.yaml grants what kico asked for, all of it and no more", story.plane.compareRole(filepath.Join(root, "deploy/fetch-role.yaml")))
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -181,8 +182,14 @@ func (story *Story) policies() {
 	check("kubectl apply --dry-run=server -k accepts the directory", ran.expect(0))
 	ran = story.kico.run("verify", "capture", "--policies", "policies/")
 	check("kico verify: they deny nothing that a pod did", ran.expect(0))
-	wrong := `{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: wrong, namespace: shop},
-spec: {podSelector: {matchLabels: {app: cart}}, policyTypes: [Ingress], ingress: [{from: [{podSelector: {matchLabels: {app: wbe}}}]}]}}`
+	wrong := `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: wrong, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: cart}}
+  policyTypes: [Ingress]
+  ingress: [{from: [{podSelector: {matchLabels: {app: wbe}}}]}]
+`
 	try(os.WriteFile(filepath.Join(scratch, "wrong.yaml"), []byte(wrong), 0o600))
 	ran = story.kico.run("verify", "capture", "--policies", "wrong.yaml")
 	complaint := ran.expect(1)
@@ -305,12 +312,43 @@ func (story *Story) followed() {
 	story.analysed("followed", "followed", "analyze", "followed")
 }
 
+// ended ends `--for` with Ctrl-C, and takes what a crashed container left.
+func (story *Story) ended() {
+	step("Ctrl-C, and the log of before a restart")
+	length := story.plane.audited()
+	going := story.kico.begin(story.kico.program, "fetch", "ended", "--for", "10m")
+	eventually("kico follows the logs", 20*time.Second, func() bool { return story.following(length) == len(story.dns.all) })
+	for range story.dns.all {
+		story.reach(story.mail, 0, "last.example.net.", external("last.example.net"))
+	}
+	story.dns.settle()
+	time.Sleep(time.Second)
+	try(going.command.Process.Signal(os.Interrupt))
+	check("Ctrl-C ends kico fetch --for with 130", going.end().expect(130))
+	ran := story.kico.run("analyze", "ended", "-q", "--from", "shop/mail", "-o", "csv=ended/out.csv")
+	check("the capture is whole, to the last line", ran.expect(0))
+	mail := &Truth{connections: map[[2]Party]*Connection{}}
+	for key, connection := range story.truth.connections {
+		if key[0].name == "mail" && key[1].kind == "External" {
+			mail.connections[key] = connection
+		}
+	}
+	check("its CSV is the truth of who asked last", mail.compareCSV(filepath.Join(scratch, "ended/out.csv")))
+
+	check("kico fetch --previous ends well", story.kico.run("fetch", "previous", "--previous").expect(0))
+	crashed := story.dns.all[0]
+	previous, err := os.ReadFile(filepath.Join(scratch, "previous/logs", crashed.pod.Name+".previous.txt"))
+	current, _ := os.ReadFile(filepath.Join(scratch, "previous/logs", crashed.pod.Name+".txt"))
+	kept := must(os.ReadFile(filepath.Join(crashed.folder, "0.log")))
+	check("the log of before the restart is what the node keeps of it", complain(err),
+		equal("lines", bytes.Count(previous, []byte("\n")), bytes.Count(kept, []byte("\n"))))
+	check("and is not in the other one", equal("starts of CoreDNS before", bytes.Count(current, []byte("CoreDNS-")), 0))
+}
+
 // crowd is a cluster of 20,000 pods.
 func (story *Story) crowd() {
 	step("20,000 pods")
-	workloads := story.plane.bulk()
-	pods := must(story.plane.client.CoreV1().Pods("").List(background, metav1.ListOptions{Limit: 1}))
-	count := 1 + int(*pods.RemainingItemCount)
+	workloads, count := story.plane.bulk()
 	length, since := story.plane.audited(), time.Now()
 	truth := story.truth
 	story.truth = newTruth()
@@ -330,6 +368,9 @@ func (story *Story) crowd() {
 	}
 	check(fmt.Sprintf("it holds no more than %d MiB", mostMemory), complaint)
 	check("it asks for pages of 500", comparePages(story.plane.requests(length), count))
+	content, _ := os.ReadFile(filepath.Join(scratch, "crowd/pods.json"))
+	check("pods.json holds every pod, and no environment", equal("pods", bytes.Count(content, []byte(`"kind":"Pod"`)), count),
+		equal("environments", bytes.Count(content, []byte("SETTING_")), 0))
 	ran = story.kico.run("analyze", "-q", "crowd", "--since", since.UTC().Format(time.RFC3339Nano), "-o", "csv=crowd/out.csv")
 	check("kico analyze of it ends well", ran.expect(0))
 	check("its CSV is the truth of that time", story.truth.compareCSV(filepath.Join(scratch, "crowd/out.csv")))
