@@ -21,7 +21,7 @@ const (
 	bulkEach      = 500
 )
 
-// bulk fills the cluster with 20,000 running pods, each as large as real ones are (environment, volumes, conditions: some 6 KB as JSON).
+// bulk fills the cluster with 20,000 running pods, each as large as real ones are (environment, volumes, conditions: some 12 KB as JSON).
 // They go straight into etcd, as the API server stores them; their owners go through the API. How many pods there are then, is counted in etcd, too.
 func (plane *ControlPlane) bulk() ([]*Workload, int) {
 	plane.namespace("bulk")
@@ -51,7 +51,7 @@ func bulkPod(workload *Workload, set *appsv1.ReplicaSet, number, each int) *core
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%05x", set.Name, each), Namespace: "bulk", UID: uuid.NewUUID(), Generation: 1,
 		CreationTimestamp: now, Labels: labels, OwnerReferences: owner(set, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))}, Spec: template.Spec}
 	pod.Spec.NodeName = "node-a"
-	for at := range 40 {
+	for at := range 100 {
 		pod.Spec.Containers[0].Env = append(pod.Spec.Containers[0].Env, corev1.EnvVar{Name: fmt.Sprintf("SETTING_%02d", at), Value: strings.Repeat("x", 80)})
 	}
 	pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: address, PodIPs: []corev1.PodIP{{IP: address}}, HostIP: nodeAddress["node-a"], StartTime: &now,
@@ -61,11 +61,11 @@ func bulkPod(workload *Workload, set *appsv1.ReplicaSet, number, each int) *core
 	return pod
 }
 
-// store writes pods in the API server's own encoding, a hundred at a time.
+// store writes pods in the API server's own encoding, fifty at a time.
 func store(etcd *clientv3.Client, pods []*corev1.Pod) {
 	encoder := scheme.Codecs.EncoderForVersion(protobuf.NewSerializer(scheme.Scheme, scheme.Scheme), corev1.SchemeGroupVersion)
 	for len(pods) > 0 {
-		some := pods[:min(100, len(pods))]
+		some := pods[:min(50, len(pods))]
 		pods = pods[len(some):]
 		var puts []clientv3.Op
 		for _, pod := range some {
