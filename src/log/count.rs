@@ -209,6 +209,15 @@ impl Sink for Counting<'_, '_> {
         true
     }
 
+    #[inline(always)]
+    fn near(&mut self, line: u64, record: &Record<'_>, name: &[u8; 64]) -> bool {
+        if !self.counted.builder.near(self.before + line, record, name) {
+            return false;
+        }
+        self.item.counts.record(record, &self.window);
+        true
+    }
+
     fn reject(&mut self, reject: &Reject<'_>) {
         let line = self.before + reject.line;
         let samples = &mut self.counted.samples;

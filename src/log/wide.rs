@@ -1,5 +1,5 @@
-//! Where the bytes stand that a line is cut at. Each 64 bytes are compared at once where the processor can do that, which
-//! is asked at run time; else eight at a time, by a twin in safe code that gives the same places.
+//! Where the bytes stand that a line is cut at. 64 bytes are compared at once where the processor can do that, which is
+//! asked at run time; else sixteen or eight at a time, by twins in safe code that give the same places.
 //!
 //! A byte is *special* if it is below `#` (blanks, newlines, quotes and all control bytes), a backslash, or above 0x7f.
 
@@ -71,26 +71,41 @@ fn write(mut special: u64, base: usize, room: &mut [u16; 64]) -> usize {
     count
 }
 
-/// The way for every processor.
+/// The way for every processor of this kind.
 fn portable(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
-    const EVERY: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = EVERY * 0x80;
+    block_by_block(piece, places, special)
+}
+
+#[inline(always)]
+fn block_by_block(
+    piece: &[u8],
+    places: &mut [u16; PIECE + 64],
+    special: fn(&[u8; 64]) -> u64,
+) -> usize {
     let mut len = 0;
-    blocks(piece, |base, block| {
-        let mut special = 0;
-        for (nth, eight) in block.as_chunks().0.iter().enumerate() {
-            let word = u64::from_le_bytes(*eight);
-            let not_low = (word & !HIGH) + EVERY * (0x80 - b'#' as u64);
-            let off = word ^ (EVERY * b'\\' as u64);
-            let not_slash = ((off & !HIGH) + EVERY * 0x7f) | off;
-            let marks = (!(not_low & not_slash) | word) & HIGH;
-            // Eight high bits, one behind the other.
-            special |= ((marks >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * nth);
-        }
-        len += write(special, base, room(places, len));
-    });
+    blocks(piece, |base, block| len += write(special(block), base, room(places, len)));
     len
 }
+
+/// A bit for each special byte, in code for any processor.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn special_by_eight(block: &[u8; 64]) -> u64 {
+    const EVERY: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = EVERY * 0x80;
+    let bits = block.as_chunks().0.iter().map(|eight| {
+        let word = u64::from_le_bytes(*eight);
+        let not_low = (word & !HIGH) + EVERY * (0x80 - b'#' as u64);
+        let off = word ^ (EVERY * b'\\' as u64);
+        let not_slash = ((off & !HIGH) + EVERY * 0x7f) | off;
+        let marks = (!(not_low & not_slash) | word) & HIGH;
+        // Eight high bits, one behind the other.
+        (marks >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    });
+    bits.rev().fold(0, |all, eight| all << 8 | eight)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+use special_by_eight as special;
 
 #[cfg(not(target_arch = "x86_64"))]
 fn best() -> Find {
@@ -98,31 +113,53 @@ fn best() -> Find {
 }
 
 #[cfg(target_arch = "x86_64")]
-use x86::best;
+use x86::{best, special};
 
 #[cfg(target_arch = "x86_64")]
-#[expect(
-    unsafe_code,
-    reason = "functions for processors that have been asked; each use is explained"
-)]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Find, PIECE, blocks, portable, room, write};
+    use super::{Find, PIECE, block_by_block, blocks, portable, room};
 
     /// The best way that this processor has.
+    #[expect(unsafe_code, reason = "the processor is asked before")]
     pub(super) fn best() -> Find {
-        if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vbmi2") {
+        if is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vbmi2")
+            && is_x86_feature_detected!("popcnt")
+        {
             // SAFETY: the processor has what the function asks for.
             |piece, places| unsafe { avx512(piece, places) }
-        } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+        } else if is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
             // SAFETY: as above.
-            |piece, places| unsafe { avx2(piece, places) }
+            |piece, places| unsafe { counted(piece, places) }
         } else {
             portable
         }
     }
 
+    /// A bit for each special byte: sixteen at a time, which every x86-64 can.
+    #[expect(unsafe_code, reason = "instructions that are part of x86-64")]
+    #[inline(always)]
+    pub(super) fn special(block: &[u8; 64]) -> u64 {
+        // SAFETY: SSE2 is part of every x86-64. 16 bytes are read from 16 bytes; the instruction asks for no alignment.
+        let bits = block.as_chunks::<16>().0.iter().map(|bytes| unsafe {
+            let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
+            let low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(b'#' as i8));
+            let slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
+            _mm_movemask_epi8(_mm_or_si128(low, slash)) as u64
+        });
+        bits.rev().fold(0, |all, sixteen| all << 16 | sixteen)
+    }
+
+    /// The same with the instructions that count bits.
+    #[target_feature(enable = "bmi1,popcnt")]
+    pub(super) fn counted(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
+        block_by_block(piece, places, special)
+    }
+
+    /// Sixty-four at a time, and their places written at once.
+    #[expect(unsafe_code, reason = "loads and stores of whole blocks; each is explained")]
     #[target_feature(enable = "avx512bw,avx512vbmi2,popcnt")]
     pub(super) fn avx512(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
         let numbers: [u8; 64] = std::array::from_fn(|i| i as u8);
@@ -149,23 +186,6 @@ mod x86 {
         });
         len
     }
-
-    #[target_feature(enable = "avx2,bmi1,popcnt")]
-    pub(super) fn avx2(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
-        let mut len = 0;
-        blocks(piece, |base, block| {
-            let half = |half: &[u8]| {
-                // SAFETY: each half has 32 bytes; the instruction asks for no alignment.
-                let half = unsafe { _mm256_loadu_si256(half.as_ptr().cast()) };
-                let low = _mm256_cmpgt_epi8(_mm256_set1_epi8(b'#' as i8), half);
-                let slash = _mm256_cmpeq_epi8(half, _mm256_set1_epi8(b'\\' as i8));
-                u64::from(_mm256_movemask_epi8(_mm256_or_si256(low, slash)) as u32)
-            };
-            let special = half(&block[..32]) | half(&block[32..]) << 32;
-            len += write(special, base, room(places, len));
-        });
-        len
-    }
 }
 
 #[cfg(test)]
@@ -177,14 +197,12 @@ mod tests {
     fn check(piece: &[u8]) {
         let is = |b: &u8| *b < b'#' || *b == b'\\' || *b > 0x7f;
         let want: Vec<u16> = (0..).zip(piece).filter_map(|(at, b)| is(b).then_some(at)).collect();
-        let mut ways: Vec<(&str, Find)> = vec![("portable", portable)];
+        let eights: Find = |piece, places| block_by_block(piece, places, special_by_eight);
+        let mut ways = vec![("portable", portable as Find), ("eights", eights), ("best", best())];
         #[cfg(target_arch = "x86_64")]
-        {
-            ways.push(("best", best()));
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
-                #[expect(unsafe_code, reason = "the processor was asked")]
-                ways.push(("avx2", |piece, places| unsafe { x86::avx2(piece, places) }));
-            }
+        if is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
+            #[expect(unsafe_code, reason = "the processor was asked")]
+            ways.push(("counted", |piece, places| unsafe { x86::counted(piece, places) }));
         }
         for (way, find) in ways {
             let mut places = Places { find, ..Places::new(false) };
