@@ -27,6 +27,7 @@ func (kico *Kico) begin(argv ...string) *Going {
 	going.command.Env = append(os.Environ(), "KUBECONFIG="+kico.kubeconfig, "HOME="+scratch, "PATH="+filepath.Join(scratch, "bin")+":"+os.Getenv("PATH"))
 	going.command.Stdout, going.command.Stderr = &going.stdout, &going.stderr
 	going.command.Dir = scratch
+	going.command.WaitDelay = time.Second
 	try(going.command.Start())
 	go going.measure()
 	return going
@@ -48,7 +49,16 @@ func (going *Going) measure() {
 	}
 }
 
+// patience is how long kico may take to end; everything that it is asked for here takes far less.
+const patience = 3 * time.Minute
+
+// end waits for it. One that hangs is killed, and has then failed.
 func (going *Going) end() Ran {
+	late := time.AfterFunc(patience, func() {
+		fmt.Printf("       killed after %v: %s\n", patience, going.what)
+		_ = going.command.Process.Kill()
+	})
+	defer late.Stop()
 	err := going.command.Wait()
 	status := going.command.ProcessState.ExitCode()
 	if err != nil && status < 0 {

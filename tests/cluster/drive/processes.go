@@ -26,7 +26,7 @@ var (
 	runningMutex sync.Mutex
 )
 
-// start runs a program. What it writes goes to `DIR/NAME.log`; standard output goes to `output` instead, if there is one.
+// start runs a program. What it writes goes to `NAME.log`; standard output goes to `output`, too, if there is one.
 func start(name string, output io.Writer, environment []string, argv ...string) *Process {
 	process := &Process{name: name, log: filepath.Join(scratch, name+".log"), ended: make(chan struct{})}
 	log := must(os.OpenFile(process.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600))
@@ -34,7 +34,7 @@ func start(name string, output io.Writer, environment []string, argv ...string) 
 	process.command.Env = append(os.Environ(), environment...)
 	process.command.Stdout, process.command.Stderr = log, log
 	if output != nil {
-		process.command.Stdout = output
+		process.command.Stdout = io.MultiWriter(output, log)
 	}
 	try(process.command.Start())
 	runningMutex.Lock()
