@@ -226,24 +226,15 @@ fn replay(
     let report = join(&world.tally(None), cluster, connections::Options::default());
     let complete = Policies { complete: policies.complete.clone(), ..Policies::default() };
     let complete = read(&text(&complete));
-    // Endpoints that somebody wrote down are evidence for no ingress policy (SEMANTICS 7): they are listed as foreign.
-    let is_written_down = |row: &verify::Row| {
-        let service = row.connection.server.service;
-        service.is_some_and(|service| cluster.snapshot.services[service].selector.is_empty())
-    };
     for row in verify(&report, cluster, &complete).rows {
-        let egress = |denial: &verify::Denial| denial.direction == evaluate::Direction::Egress;
-        let cut = matches!(row.verdict, verify::Verdict::Denied | verify::Verdict::Partly)
-            && (!is_written_down(&row) || row.denials.iter().any(egress));
+        let cut = matches!(row.verdict, verify::Verdict::Denied | verify::Verdict::Partly);
         assert!(!cut, "cluster {number}: complete policies cut {row:#?}\n{}", text(policies));
     }
     let is_incomplete = |at: &usize| whole[*at].meta.labels.contains_key("kico.dev/incomplete");
     for row in verify(&report, cluster, &whole).rows {
         for denial in &row.denials {
-            let is_foreign =
-                denial.direction == evaluate::Direction::Ingress && is_written_down(&row);
             assert!(
-                is_foreign || denial.isolated_by.iter().any(is_incomplete),
+                denial.isolated_by.iter().any(is_incomplete),
                 "cluster {number}: only complete policies cut {row:#?}\n{}",
                 text(policies)
             );

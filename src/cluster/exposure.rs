@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Cluster;
-use super::backends::{Backend, PodPort};
+use super::backends::{PodPort, Port};
+use super::endpoints::written_by_hand;
 use super::model::{Entrance, Labels, Meta, Monitor, Pod, Service, TargetPort, Watched};
 use super::selector::matches;
 use super::workloads::{Workload, WorkloadId};
@@ -89,7 +90,7 @@ struct Found<'a> {
     all: BTreeMap<WorkloadId, BTreeSet<Exposure>>,
 }
 
-impl<'a> Found<'a> {
+impl Found<'_> {
     fn add(
         &mut self,
         id: WorkloadId,
@@ -102,18 +103,25 @@ impl<'a> Found<'a> {
         self.all.entry(id).or_default().insert(exposure);
     }
 
-    fn behind(&self, service: usize) -> &'a [Backend] {
-        self.cluster.backends.get(service).map_or(&[], |backends| &backends.workloads)
+    /// The workloads behind a Service, with their ports; also where somebody wrote their pods down by hand.
+    fn behind(&self, service: usize) -> Vec<(WorkloadId, Vec<Port>)> {
+        let own = self.cluster.backends.get(service).map_or(&[][..], |all| &all.workloads);
+        let mut found: Vec<_> = own.iter().map(|b| (b.workload, b.ports.clone())).collect();
+        for listed in written_by_hand(self.cluster, service).into_values() {
+            let of = |pod: &usize| self.cluster.workloads.of_pod.get(*pod).copied();
+            let workloads: BTreeSet<WorkloadId> = listed.pods.iter().filter_map(of).collect();
+            found.extend(workloads.into_iter().map(|id| (id, listed.ports.clone())));
+        }
+        found
     }
 
     /// By its type, by its addresses, by its annotation.
     fn service(&mut self, index: usize) {
         let Some(service) = self.cluster.snapshot.services.get(index) else { return };
         let object = || display("Service", &service.meta);
-        for backend in self.behind(index) {
+        for (id, behind) in self.behind(index) {
             let outside =
-                || format!("from outside the cluster{}", on(ports(service, backend, None)));
-            let id = backend.workload;
+                || format!("from outside the cluster{}", on(ports(service, &behind, None)));
             match service.kind.as_str() {
                 "LoadBalancer" => {
                     let why = "it is reached from outside, by type LoadBalancer of";
@@ -144,10 +152,10 @@ impl<'a> Found<'a> {
         for to in &entrance.services {
             let Some(index) = self.cluster.service(&to.namespace, &to.name) else { continue };
             let Some(service) = self.cluster.snapshot.services.get(index) else { continue };
-            for backend in self.behind(index) {
-                let needs = format!("{who}{}", on(ports(service, backend, to.port.as_ref())));
+            for (id, behind) in self.behind(index) {
+                let needs = format!("{who}{}", on(ports(service, &behind, to.port.as_ref())));
                 let object = display(&entrance.kind, &entrance.meta);
-                self.add(backend.workload, &entrance.kind, object, why, needs);
+                self.add(id, &entrance.kind, object, why, needs);
             }
         }
     }
@@ -157,8 +165,8 @@ impl<'a> Found<'a> {
             if watches(monitor, &service.meta.namespace)
                 && matches(&monitor.selector, &service.meta.labels)
             {
-                for backend in self.behind(index) {
-                    self.monitored(backend.workload, monitor);
+                for (id, _) in self.behind(index) {
+                    self.monitored(id, monitor);
                 }
             }
         }
@@ -237,7 +245,7 @@ fn is_called(entrance: &Entrance) -> bool {
 }
 
 /// The pods' ports behind one of a Service's own, or behind all of them.
-fn ports(service: &Service, backend: &Backend, wanted: Option<&TargetPort>) -> BTreeSet<String> {
+fn ports(service: &Service, behind: &[Port], wanted: Option<&TargetPort>) -> BTreeSet<String> {
     let name = wanted.and_then(|wanted| {
         let is_it = |port: &&super::model::ServicePort| match wanted {
             TargetPort::Number(number) => port.port == *number,
@@ -245,7 +253,7 @@ fn ports(service: &Service, backend: &Backend, wanted: Option<&TargetPort>) -> B
         };
         service.ports.iter().find(is_it).map(|port| port.name.as_str())
     });
-    let ports = backend.ports.iter().filter(|port| name.is_none_or(|name| port.name == name));
+    let ports = behind.iter().filter(|port| name.is_none_or(|name| port.name == name));
     let text = ports.map(|port| match &port.port {
         PodPort::Number(number) => format!("{number}/{}", port.protocol.text()),
         PodPort::Name(name) => format!("{name}/{}", port.protocol.text()),

@@ -5,6 +5,7 @@ pub mod addresses;
 pub mod backends;
 pub mod corefile;
 pub mod dns;
+pub mod endpoints;
 pub mod exposure;
 pub mod infer;
 pub mod lifetimes;

@@ -9,7 +9,7 @@ use super::comment::SHOWN;
 use super::draft::Draft;
 use super::egress_dns::{Dns, dns};
 use super::evidence::{Evidence, Subject, display, gather};
-use super::selectors::Selectors;
+use super::selectors::{Selectors, has_ended, is_on_host};
 use super::{Direction, Options, Policies, Policy, Refusal, comment, egress, object};
 use crate::cluster::Cluster;
 use crate::cluster::workloads::WorkloadId;
@@ -54,6 +54,7 @@ pub(super) fn build_and(
                 object: "every egress policy".into(),
                 reason,
                 workload: None,
+                direction: Some(Direction::Egress),
             }),
         }
     }
@@ -130,7 +131,7 @@ impl Side<'_> {
                 reasons.entry(id).or_default().extend(exposed);
             }
         }
-        together(&allowed, &matched, &names, &mut reasons);
+        together(self, &allowed, &matched, &names, &mut reasons, (selectors, cluster));
 
         let mut draft = Draft {
             direction,
@@ -187,12 +188,14 @@ impl Side<'_> {
                 Direction::Egress => format!("no egress policy: {reason}"),
             },
             workload: Some(id),
+            direction: Some(self.direction),
         });
         let servers = self.evidence.servers.iter().map(|(namespace, object, reason)| Refusal {
             namespace: namespace.clone(),
             object: object.clone(),
             reason: reason.clone(),
             workload: None,
+            direction: Some(self.direction),
         });
         workloads.chain(servers).collect()
     }
@@ -276,37 +279,68 @@ fn allowed(closed: &Closed) -> BTreeMap<WorkloadId, BTreeMap<Peer, BTreeSet<At>>
     allowed
 }
 
-/// Policies that select the same pods are incomplete together: one alone would cut what only the other allows.
+/// Who would be cut by whose policy: from → to, where what `from` lacks makes the policy of `to` incomplete.
+#[derive(Default)]
+struct Beside {
+    edges: BTreeMap<WorkloadId, BTreeSet<WorkloadId>>,
+    /// Those of them that have no pod now.
+    ended: BTreeSet<WorkloadId>,
+}
+
+/// Policies that select the same pods are incomplete together: one alone would cut what only the other allows. So is one
+/// that would select the pods of a workload that has none now, where something was seen of that: a CronJob between its
+/// runs, a chart's hook.
 fn together(
+    side: &Side<'_>,
     allowed: &BTreeMap<WorkloadId, BTreeMap<Peer, BTreeSet<At>>>,
     matched: &BTreeMap<WorkloadId, BTreeSet<WorkloadId>>,
     names: &BTreeMap<WorkloadId, String>,
     reasons: &mut BTreeMap<WorkloadId, BTreeSet<String>>,
+    (selectors, cluster): (&mut Selectors<'_>, &Cluster),
 ) {
-    let mut beside: BTreeMap<WorkloadId, BTreeSet<WorkloadId>> = BTreeMap::new();
+    let mut beside = Beside::default();
     for id in allowed.keys() {
         for other in matched.get(id).into_iter().flatten().filter(|other| *other != id) {
-            beside.entry(*id).or_default().insert(*other);
-            beside.entry(*other).or_default().insert(*id);
+            beside.edges.entry(*id).or_default().insert(*other);
+            beside.edges.entry(*other).or_default().insert(*id);
         }
     }
-    let has_reason = |id: &WorkloadId| reasons.get(id).is_some_and(|r| !r.is_empty());
-    let mut waiting: Vec<WorkloadId> = beside.keys().copied().filter(|id| has_reason(id)).collect();
+    let subjects = side.evidence.subjects.keys().copied();
+    for ended in subjects.filter(|id| has_ended(cluster, *id) && !is_on_host(cluster, *id)) {
+        for id in allowed.keys().filter(|id| **id != ended) {
+            if selectors.would_select(*id, ended) {
+                beside.edges.entry(ended).or_default().insert(*id);
+                beside.ended.insert(ended);
+            }
+        }
+    }
+    let lacks = |id: &WorkloadId| {
+        reasons.get(id).is_some_and(|r| !r.is_empty())
+            || (beside.ended.contains(id) && !allowed.contains_key(id))
+    };
+    let mut waiting: Vec<WorkloadId> = beside.edges.keys().copied().filter(lacks).collect();
     let mut reached: BTreeSet<WorkloadId> = waiting.iter().copied().collect();
     while let Some(id) = waiting.pop() {
-        for &other in beside.get(&id).into_iter().flatten() {
+        for &other in beside.edges.get(&id).into_iter().flatten() {
             if reached.insert(other) {
                 waiting.push(other);
             }
         }
     }
-    for id in reached.iter().filter(|id| allowed.contains_key(id)) {
-        let others = beside.get(id).into_iter().flatten();
-        for other in others.filter(|other| reached.contains(other)) {
-            if let Some(name) = names.get(other) {
-                let reason = format!("{name}, which selects some of the same pods, is incomplete");
-                reasons.entry(*id).or_default().insert(reason);
+    for (from, to) in &beside.edges {
+        let reason = match (beside.ended.contains(from), names.get(from)) {
+            (true, _) => format!(
+                "it would also select the pods of {}, which has none now, and not all that was seen of it is allowed",
+                display(*from, cluster)
+            ),
+            (false, Some(name)) => {
+                format!("{name}, which selects some of the same pods, is incomplete")
             }
+            (false, None) => continue,
+        };
+        let is_reached = |id: &&WorkloadId| reached.contains(id) && allowed.contains_key(id);
+        for id in to.iter().filter(is_reached).filter(|_| reached.contains(from)) {
+            reasons.entry(*id).or_default().insert(reason.clone());
         }
     }
 }

@@ -199,7 +199,9 @@ impl<'a> Run<'a> {
             why
         } else if !(self.options.subjects)(id) {
             "its policy was not asked for".into()
-        } else if refusals.any(|refusal| refusal.workload == Some(id)) {
+        } else if refusals.any(|refusal| {
+            refusal.workload == Some(id) && refusal.direction == Some(Direction::Ingress)
+        }) {
             "its policy is refused".into()
         } else if present(self.cluster, workload).next().is_none() {
             "nobody asked for it, and it has no pod now".into()

@@ -12,8 +12,8 @@ use super::evidence::{
 use super::selectors::{is_on_host, present};
 use super::{Direction, Options, comment};
 use crate::cluster::Cluster;
-use crate::cluster::backends::{PodPort, Port, PortSource};
-use crate::cluster::model::{EndpointSlice, Service};
+use crate::cluster::backends::{Port, PortSource};
+use crate::cluster::endpoints::{Listed, written_by_hand};
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Client, Connection, Proof, Report, ServerKind, Status};
 
@@ -58,8 +58,8 @@ pub(super) fn gather(report: &Report, cluster: &Cluster) -> Evidence {
         }
         if let Some(id) = client.workload {
             let subject = evidence.subjects.entry(id).or_default();
-            subject.asked(connection, cluster, &mut |index, service| {
-                let of = || Endpoints::of(index, service, cluster);
+            subject.asked(connection, cluster, &mut |index| {
+                let of = || Endpoints::of(index, cluster);
                 endpoints.entry(index).or_insert_with(of).clone()
             });
             if connection.status.contains(&Status::LowerBound) {
@@ -110,7 +110,7 @@ impl Subject {
         &mut self,
         connection: &Connection,
         cluster: &Cluster,
-        endpoints: &mut dyn FnMut(usize, &Service) -> Endpoints,
+        endpoints: &mut dyn FnMut(usize) -> Endpoints,
     ) {
         let server = &connection.server;
         let shown = display_server(server);
@@ -137,7 +137,7 @@ impl Subject {
                 return self.lacks(EXTERNAL_IPS, shown);
             }
             if service.selector.is_empty() {
-                return self.asked_for_endpoints(connection, proof, endpoints(index, service));
+                return self.asked_for_endpoints(connection, proof, endpoints(index));
             }
             let foreign = cluster.backends.get(index).is_some_and(|b| !b.foreign.is_empty());
             if foreign {
@@ -199,49 +199,24 @@ struct Endpoints {
 }
 
 impl Endpoints {
-    fn of(index: usize, service: &Service, cluster: &Cluster) -> Endpoints {
+    fn of(index: usize, cluster: &Cluster) -> Endpoints {
         let mut all = Endpoints::default();
-        let slices = cluster.slices.get(index).into_iter().flatten();
-        for slice in slices.filter_map(|index| cluster.snapshot.slices.get(*index)) {
-            let ports = ports(service, slice);
-            for address in slice.endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
-                let address = address.to_canonical();
-                match peer(address, cluster) {
-                    Some(peer) => all.peers.entry(peer).or_default().extend(ports.clone()),
-                    None => _ = all.others.insert(address.to_string()),
-                }
+        for (address, listed) in written_by_hand(cluster, index) {
+            match peer(address, &listed, cluster) {
+                Some(peer) => all.peers.entry(peer).or_default().extend(listed.ports),
+                None => _ = all.others.insert(address.to_string()),
             }
         }
         all
     }
 }
 
-/// A slice's ports, where the Service declares them; a headless one may declare none.
-fn ports(service: &Service, slice: &EndpointSlice) -> BTreeSet<Port> {
-    let declared = |port: &Port| {
-        let mut own = service.ports.iter();
-        service.ports.is_empty()
-            || own.any(|own| own.name == port.name && own.protocol == port.protocol)
-    };
-    let ports = slice.ports.iter().filter_map(|port| {
-        let number = PodPort::Number(port.port?);
-        Some(Port { port: number, protocol: port.protocol, name: port.name.clone() })
-    });
-    ports.filter(declared).collect()
-}
-
 /// A pod's address stands for its workload, since the pod's next address is another one; any other is an address
 /// outside the pods' network. None: a pod's that the snapshot does not have, or has no longer; or no pod could reach it.
-fn peer(address: IpAddr, cluster: &Cluster) -> Option<Peer> {
-    let pods = cluster.snapshot.pods.iter().enumerate();
-    let holders = pods.filter(|(_, pod)| {
-        !pod.host_network && pod.addresses.iter().any(|own| own.to_canonical() == address)
-    });
-    let holders: Vec<usize> = holders.map(|(index, _)| index).collect();
-    if !holders.is_empty() {
-        let present = holders.into_iter().filter(|pod| cluster.is_present(*pod));
-        let workloads: BTreeSet<WorkloadId> =
-            present.filter_map(|pod| cluster.workloads.of_pod.get(pod).copied()).collect();
+fn peer(address: IpAddr, listed: &Listed, cluster: &Cluster) -> Option<Peer> {
+    if listed.was_held || !listed.pods.is_empty() {
+        let of = |pod: &usize| cluster.workloads.of_pod.get(*pod).copied();
+        let workloads: BTreeSet<WorkloadId> = listed.pods.iter().filter_map(of).collect();
         let one = workloads.first().filter(|id| workloads.len() == 1 && !is_on_host(cluster, **id));
         return one.copied().map(Peer::Workload);
     }

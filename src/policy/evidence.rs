@@ -8,6 +8,7 @@ use super::closure::{At, Peer};
 use super::{Options, comment, labels};
 use crate::cluster::Cluster;
 use crate::cluster::backends::{PodPort, Port, PortSource};
+use crate::cluster::endpoints::written_by_hand;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Client, Connection, Proof, Report, Server, ServerKind, Status};
 
@@ -55,6 +56,7 @@ enum Unsaid {
     OutcomeUnknown,
     NoPorts,
     ExternalIps,
+    ByHand,
 }
 
 impl Unsaid {
@@ -78,6 +80,9 @@ impl Unsaid {
             }
             Unsaid::NoPorts => "no ports are known of what they asked for",
             Unsaid::ExternalIps => "they asked for a Service with externalIPs",
+            Unsaid::ByHand => {
+                "they asked for a Service without selector, and somebody wrote its pods down as endpoints"
+            }
         }
     }
 }
@@ -118,8 +123,20 @@ pub(super) fn gather(report: &Report, cluster: &Cluster, options: &Options<'_>) 
             }
             Err(reason) => refuse(reason),
         }
+        // No right comes of it, and yet these connections would be cut.
+        for workload in written_down(server, cluster) {
+            let subject = evidence.subjects.entry(workload).or_default();
+            subject.unsaid(Unsaid::ByHand, &connection.client, cluster);
+        }
     }
     evidence
+}
+
+/// The workloads whose pods somebody wrote down as endpoints of this Service, which selects none.
+fn written_down(server: &Server, cluster: &Cluster) -> BTreeSet<WorkloadId> {
+    let listed = server.service.map(|index| written_by_hand(cluster, index)).unwrap_or_default();
+    let pods = listed.values().flat_map(|listed| &listed.pods);
+    pods.filter_map(|pod| cluster.workloads.of_pod.get(*pod).copied()).collect()
 }
 
 impl Subject {
@@ -134,10 +151,7 @@ impl Subject {
         let server = &connection.server;
         let client = &connection.client;
         let is = |status| connection.status.contains(&status);
-        let mut unsaid = |trouble: Unsaid| {
-            let clients = self.unsaid.entry(trouble.words().into()).or_default();
-            clients.insert(display_client(client, cluster));
-        };
+        let mut unsaid = |trouble: Unsaid| self.unsaid(trouble, client, cluster);
         if is(Status::OutcomeUnknown) {
             return unsaid(Unsaid::OutcomeUnknown);
         }
@@ -160,6 +174,11 @@ impl Subject {
         for peer in peers {
             self.allow(peer, connection, proof, ports.clone(), behind);
         }
+    }
+
+    fn unsaid(&mut self, trouble: Unsaid, client: &Client, cluster: &Cluster) {
+        let clients = self.unsaid.entry(trouble.words().into()).or_default();
+        clients.insert(display_client(client, cluster));
     }
 
     /// One peer and one server: what was proven between them.

@@ -166,4 +166,6 @@ pub struct Refusal {
     pub reason: String,
     /// The workload, where it is one: refusals of those not asked for are left out already.
     pub workload: Option<WorkloadId>,
+    /// Which of its policies there is none of; `None`: it is about more than one.
+    pub direction: Option<Direction>,
 }

@@ -67,6 +67,20 @@ impl<'a> Selectors<'a> {
         }
     }
 
+    /// Whether this workload's selector fits the labels that another one's pods had, or would have.
+    pub(super) fn would_select(&mut self, id: WorkloadId, other: WorkloadId) -> bool {
+        let (cluster, workloads) = (self.cluster, &self.cluster.workloads);
+        let other = workloads.get(other);
+        if workloads.get(id).namespace != other.namespace {
+            return false;
+        }
+        let Ok(Selector { selector, .. }) = self.of(id) else { return false };
+        let pods = other.pods.iter().filter_map(|pod| cluster.snapshot.pods.get(*pod));
+        let template = other.controller.and_then(|at| cluster.snapshot.controllers.get(at));
+        let labels = pods.map(|pod| &pod.meta.labels).chain(template.map(|c| &c.template_labels));
+        labels.into_iter().any(|labels| matches(selector, labels))
+    }
+
     fn work_out(&self, id: WorkloadId) -> Result<Selector, String> {
         let workload = self.cluster.workloads.get(id);
         if !is_label(&workload.namespace) {
@@ -108,6 +122,11 @@ pub(super) fn is_on_host(cluster: &Cluster, id: WorkloadId) -> bool {
     let template = workload.controller.and_then(|index| cluster.snapshot.controllers.get(index));
     template.is_some_and(|controller| controller.template_host_network)
         || present(cluster, workload).any(|pod| pod.host_network)
+}
+
+/// Whether a workload has no pod now.
+pub(super) fn has_ended(cluster: &Cluster, id: WorkloadId) -> bool {
+    present(cluster, cluster.workloads.get(id)).next().is_none()
 }
 
 fn is_present(cluster: &Cluster, pod: usize) -> bool {

@@ -91,6 +91,7 @@ pub fn convert(
                     ),
                     reason,
                     workload: Some(policy.workload),
+                    direction: Some(policy.direction()),
                 });
             }
         }

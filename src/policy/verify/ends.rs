@@ -1,9 +1,8 @@
 //! A connection → the pods (or addresses) of both its ends and the ports of each; or why they cannot be named.
 
-use std::net::IpAddr;
-
 use crate::cluster::Cluster;
 use crate::cluster::backends::{PodPort, Port};
+use crate::cluster::endpoints::written_by_hand;
 use crate::cluster::model::Pod;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Client, Server, ServerKind};
@@ -94,7 +93,7 @@ pub(super) fn servers(server: &Server, cluster: &Cluster) -> Result<Servers, Str
     Ok(Servers::Inside(open))
 }
 
-/// The pods behind a Service; of one without a selector, the addresses that its slices list.
+/// The pods behind a Service; of one without a selector, what its slices list: a pod where one holds the address.
 fn behind(index: usize, server: &Server, cluster: &Cluster) -> Vec<(Named, Vec<At>)> {
     let Some(backends) = cluster.backends.get(index) else { return Vec::new() };
     let is_meant = |port: &&Port| {
@@ -106,38 +105,21 @@ fn behind(index: usize, server: &Server, cluster: &Cluster) -> Vec<(Named, Vec<A
         let ports: Vec<Port> = backend.ports.iter().filter(is_meant).cloned().collect();
         found.extend(with_ports(backend.pods.iter().copied(), &ports, cluster));
     }
-    let has_selector = cluster.snapshot.services.get(index).is_some_and(|s| !s.selector.is_empty());
-    if has_selector || !found.is_empty() {
-        return found;
-    }
-    let slices = cluster.slices.get(index).into_iter().flatten();
-    let slices = slices.filter_map(|slice| cluster.snapshot.slices.get(*slice));
-    for slice in slices {
-        let numbers = slice.ports.iter().filter(|port| {
-            server.ports.iter().any(|p| p.name == port.name && p.protocol == port.protocol)
-        });
-        let ports: Vec<At> = numbers
-            .filter_map(|port| Some(At { port: port.port?, protocol: port.protocol }))
-            .collect();
-        for address in slice.endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
-            let holder = holder(*address, cluster).map(|(index, pod)| of(index, pod));
-            let named = holder.unwrap_or_else(|| Named {
-                end: End::Address(*address),
-                name: address.to_string(),
-            });
-            found.push((named, ports.clone()));
+    for (address, listed) in written_by_hand(cluster, index) {
+        let ports: Vec<Port> = listed.ports.into_iter().filter(|port| is_meant(&port)).collect();
+        if !listed.pods.is_empty() {
+            found.extend(with_ports(listed.pods.into_iter(), &ports, cluster));
+            continue;
         }
+        let number = |port: &Port| match port.port {
+            PodPort::Number(number) => Some(At { port: number, protocol: port.protocol }),
+            PodPort::Name(_) => None,
+        };
+        let end = End::Address(address);
+        let named = Named { end, name: address.to_string() };
+        found.push((named, ports.iter().filter_map(number).collect()));
     }
     found
-}
-
-/// The pod whose own address this is now: whoever connects to it meets that pod, and the policies that select it.
-fn holder(address: IpAddr, cluster: &Cluster) -> Option<(usize, &Pod)> {
-    let is_it = |(index, pod): &(usize, &Pod)| {
-        !pod.host_network && pod.addresses.contains(&address) && cluster.is_present(*index)
-    };
-    let mut pods = cluster.snapshot.pods.iter().enumerate().filter(is_it);
-    pods.next().filter(|_| pods.next().is_none())
 }
 
 /// A Service that the snapshot lacks, and whose workload was inferred.

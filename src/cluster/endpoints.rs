@@ -1,0 +1,70 @@
+//! What somebody wrote down as the endpoints of a Service without selector: which address, whose it is, on which ports.
+//! It says what is written and who holds it; what may be made of it is for others.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::Cluster;
+use super::model::{EndpointSlice, Service};
+use super::ports::{PodPort, Port};
+
+/// One address, in all of a Service's slices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The pods that hold it and are still there, but for those of the host's network: indices, ascending.
+    pub pods: Vec<usize>,
+    /// Whether a pod that is gone, or has ended, held it.
+    pub was_held: bool,
+    /// Of the ports of its slices those that the Service declares: numbers, sorted, without repetition. A headless one
+    /// may declare none; then all.
+    pub ports: Vec<Port>,
+}
+
+/// The endpoints of a Service that selects no pods, by address. Of any other Service none: there the control plane
+/// writes, and [`super::backends`] says what of it counts.
+pub fn written_by_hand(cluster: &Cluster, service: usize) -> BTreeMap<IpAddr, Listed> {
+    let mut found: BTreeMap<IpAddr, Listed> = BTreeMap::new();
+    let Some(of) = cluster.snapshot.services.get(service) else { return found };
+    if !of.selector.is_empty() || of.kind == "ExternalName" {
+        return found;
+    }
+    let slices = cluster.slices.get(service).into_iter().flatten();
+    for slice in slices.filter_map(|index| cluster.snapshot.slices.get(*index)) {
+        let ports = declared(of, slice);
+        for address in slice.endpoints.iter().flat_map(|endpoint| &endpoint.addresses) {
+            found.entry(address.to_canonical()).or_default().ports.extend(ports.iter().cloned());
+        }
+    }
+    if found.is_empty() {
+        return found;
+    }
+    for (index, pod) in cluster.snapshot.pods.iter().enumerate().filter(|(_, p)| !p.host_network) {
+        for address in &pod.addresses {
+            let Some(listed) = found.get_mut(&address.to_canonical()) else { continue };
+            match cluster.is_present(index) {
+                true if listed.pods.last() != Some(&index) => listed.pods.push(index),
+                true => {}
+                false => listed.was_held = true,
+            }
+        }
+    }
+    for listed in found.values_mut() {
+        listed.ports.sort();
+        listed.ports.dedup();
+    }
+    found
+}
+
+/// A slice's ports, as far as its Service has them.
+fn declared(service: &Service, slice: &EndpointSlice) -> Vec<Port> {
+    let is_own = |port: &Port| {
+        let mut own = service.ports.iter();
+        service.ports.is_empty()
+            || own.any(|own| own.name == port.name && own.protocol == port.protocol)
+    };
+    let ports = slice.ports.iter().filter_map(|port| {
+        let number = PodPort::Number(port.port?);
+        Some(Port { port: number, protocol: port.protocol, name: port.name.clone() })
+    });
+    ports.filter(is_own).collect()
+}
