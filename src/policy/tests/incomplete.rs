@@ -1,7 +1,9 @@
 //! What a policy leaves out, whose policies are written, and which selector stands for whom.
 
 use super::*;
-use crate::cluster::model::{Controller, Entrance, ServiceRef};
+use crate::cluster::model::{
+    Controller, Endpoint, EndpointPort, EndpointSlice, Entrance, ServiceRef,
+};
 
 #[test]
 fn a_workload_whose_every_client_is_known_has_a_complete_policy() {
@@ -265,4 +267,74 @@ fn labels_that_kubernetes_would_refuse_never_reach_a_policy() {
         workload.namespace = "../etc".into();
     }
     world.refuses("no legal name");
+}
+
+#[test]
+fn a_policy_that_would_cut_what_has_no_pod_now_is_incomplete() {
+    // A chart's hook: it bears the labels of the chart's own pods, and was asked for by somebody else.
+    let make = |labels: &str, known: bool| {
+        let (mut world, _, _, _) = sock_shop();
+        let hook = world.controller("CronJob", "sock-shop/hook", labels);
+        world.finish(hook);
+        let own = world.service("sock-shop/hook", &[hook], &[tcp(9000)]);
+        match known {
+            true => {
+                let web = world.deployment("sock-shop/web", "app=web");
+                world.asked(web, own);
+            }
+            false => _ = world.asked_as("Unknown", "10.9.9.9", own),
+        }
+        world.build()
+    };
+    let words = "it would also select the pods of CronJob sock-shop/hook, which has none now";
+    let of = |policies: Policies| {
+        let all = [policies.complete, policies.incomplete].concat();
+        let named =
+            |p: &&Policy| p.object.metadata.name.as_deref() == Some("user-db-deployment-ingress");
+        all.iter().find(named).unwrap().incomplete.clone()
+    };
+    let cut = of(make("app=user-db,hook=yes", false));
+    assert!(cut.len() == 1 && cut[0].contains(words), "{cut:?}");
+    // What a complete policy of its own allows, nobody cuts; nor what no policy selects.
+    assert_eq!(of(make("app=user-db,hook=yes", true)), [] as [String; 0]);
+    assert_eq!(of(make("app=other", false)), [] as [String; 0]);
+}
+
+#[test]
+fn who_asked_for_pods_that_somebody_wrote_down_is_left_out_and_said() {
+    let (mut world, user, db, _) = sock_shop();
+    world.pod(db).addresses = vec!["10.1.0.9".parse().unwrap()];
+    let manual = world.service("sock-shop/legacy", &[], &[tcp(27017)]);
+    world.cluster.snapshot.services[manual].selector.clear();
+    world.cluster.snapshot.slices.push(EndpointSlice {
+        endpoints: vec![Endpoint {
+            addresses: vec!["10.1.0.9".parse().unwrap()],
+            ..Endpoint::default()
+        }],
+        ports: vec![EndpointPort { port: Some(27017), ..EndpointPort::default() }],
+        ..EndpointSlice::default()
+    });
+    world.cluster.slices = vec![Vec::new(), vec![0]];
+    world.asked(user, manual);
+    world.leaves_out(
+        "they asked for a Service without selector, and somebody wrote its pods down as endpoints",
+    );
+    // A LoadBalancer of this kind exposes them.
+    world.report.connections.truncate(1);
+    assert_eq!(world.build().complete.len(), 1);
+    world.cluster.snapshot.services[manual].kind = "LoadBalancer".into();
+    world
+        .leaves_out("it is reached from outside, by type LoadBalancer of Service sock-shop/legacy");
+}
+
+#[test]
+fn a_refusal_says_which_direction_it_is_of() {
+    let (mut world, _, _, service) = sock_shop();
+    world.pod(WorkloadId(0)).host_network = true;
+    world.asked_as("Unknown", "10.9.9.9", service);
+    let both = &[Direction::Ingress, Direction::Egress];
+    let refused = world.build_with(&Options { directions: both, ..options() }).refused;
+    // Without the cluster's DNS there is no egress policy at all.
+    assert!(refused.iter().any(|r| r.direction == Some(Direction::Egress)), "{refused:?}");
+    assert!(refused.iter().all(|r| r.direction.is_some()), "{refused:?}");
 }
