@@ -55,10 +55,28 @@ pub(crate) fn read(item: &Item<'_>, dns_namespaces: &[String]) -> Read {
     let who = || format!("{kind} {}", meta::who(shell));
     match object {
         Ok(object) => {
-            Read { object, broken: notes.iter().map(|n| format!("{}: {n}", who())).collect() }
+            let broken = notes.iter().map(|n| format!("{}: {n}", who())).collect();
+            Read { object, broken, hidden: None }
         }
-        Err(why) => Read { object: Object::Nothing, broken: vec![format!("{}: {why}", who())] },
+        Err(why) => {
+            let broken = vec![format!("{}: {why}", who())];
+            Read { object: Object::Nothing, broken, hidden: hidden(item) }
+        }
     }
+}
+
+/// An object that could not be read, and might have led traffic to pods: what it was, and the one namespace in which those
+/// pods are, if there can be no other.
+fn hidden(item: &Item<'_>) -> Option<model::Hidden> {
+    let own = matches!(item.kind, "Ingress" | "Service");
+    let leads = own
+        || item.kind.ends_with("Route")
+        || item.kind.ends_with("WebhookConfiguration")
+        || matches!(item.kind, "Gateway" | "APIService" | "ServiceMonitor" | "PodMonitor");
+    leads.then(|| model::Hidden {
+        object: format!("{} {}", item.kind, meta::who(&item.shell)),
+        namespace: own.then(|| meta::namespace(&item.shell)).flatten(),
+    })
 }
 
 /// An object in its file: its kind known, nothing else of it read.
@@ -75,6 +93,8 @@ pub(crate) struct Item<'a> {
 pub(crate) struct Read {
     pub(crate) object: Object,
     pub(crate) broken: Vec<String>,
+    /// If all of it is lost, what that may hide.
+    pub(crate) hidden: Option<model::Hidden>,
 }
 
 /// What an object was.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use super::model::{Moment, Snapshot};
+use super::model::{Hidden, Moment, Snapshot};
 use super::objects::{CaptureRecord, Object, Read};
 use crate::text;
 use documents::Fault;
@@ -74,6 +74,7 @@ struct Take {
     objects: Vec<Object>,
     skipped: BTreeMap<String, u64>,
     broken: Vec<String>,
+    hidden: Vec<Hidden>,
     ignored: Vec<String>,
     record: Option<CaptureRecord>,
 }
@@ -133,7 +134,8 @@ impl Take {
 
     /// Adds a file's objects.
     fn add(&mut self, file: &str, reads: Vec<Read>) {
-        for Read { object, broken } in reads {
+        for Read { object, broken, hidden } in reads {
+            self.hidden.extend(hidden);
             self.broken.extend(broken.iter().map(|what| shown(&format!("{file}: {what}"))));
             self.moment.time = self.moment.time.max(object.latest());
             match object {

@@ -71,6 +71,15 @@ pub(super) fn exposed(cluster: &Cluster) -> BTreeMap<WorkloadId, Vec<String>> {
     reasons
 }
 
+/// The objects that could not be read and might lead to the pods of this namespace, as a reason.
+pub(super) fn hidden(cluster: &Cluster, namespace: &str) -> Option<String> {
+    let all = cluster.snapshot.hidden.iter();
+    let here = all.filter(|hidden| hidden.namespace.as_deref().is_none_or(|own| own == namespace));
+    let objects: BTreeSet<&str> = here.map(|hidden| hidden.object.as_str()).collect();
+    let list = comment::list(objects.iter().copied(), comment::SHOWN);
+    (!objects.is_empty()).then(|| format!("what could not be read may lead to it: {list}"))
+}
+
 /// What an ingress policy's comment says about traffic without lookups. It changes only with the kinds that the snapshot
 /// holds.
 pub(super) fn looked_for(cluster: &Cluster) -> Vec<String> {

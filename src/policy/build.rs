@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::around::{exposed, notes, unfit};
+use super::around::{exposed, hidden, notes, unfit};
 use super::closure::{self, At, Closed, Peer, Stranger};
 use super::comment::SHOWN;
 use super::draft::Draft;
@@ -129,6 +129,10 @@ impl Side<'_> {
             let exposed = exposed(cluster).into_iter();
             for (id, exposed) in exposed.filter(|(id, _)| allowed.contains_key(id)) {
                 reasons.entry(id).or_default().extend(exposed);
+            }
+            for id in allowed.keys() {
+                let namespace = &cluster.workloads.get(*id).namespace;
+                reasons.entry(*id).or_default().extend(hidden(cluster, namespace));
             }
         }
         together(self, &allowed, &matched, &names, &mut reasons, (selectors, cluster));

@@ -18,6 +18,7 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
     for take in takes {
         all.moments.push(take.moment);
         all.broken.extend(take.broken);
+        all.hidden.extend(take.hidden);
         all.ignored.extend(take.ignored);
         for (kind, count) in take.skipped {
             *all.skipped.entry(kind).or_default() += count;

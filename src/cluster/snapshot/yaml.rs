@@ -54,7 +54,11 @@ struct Unit<'a> {
 
 fn one(unit: &Unit<'_>, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
     if let Some(kind) = unit.kind().filter(|kind| !is_known(kind)) {
-        return Ok(vec![Read { object: Object::Skipped(kind.to_owned()), broken: Vec::new() }]);
+        return Ok(vec![Read {
+            object: Object::Skipped(kind.to_owned()),
+            broken: Vec::new(),
+            hidden: None,
+        }]);
     }
     if unit.text.len() > LARGEST {
         let why = "is YAML of more than 64 MiB in one piece: get it with `-o json`";

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cluster::model::{
-    Controller, Endpoint, EndpointPort, EndpointSlice, Entrance, ServiceRef,
+    Controller, Endpoint, EndpointPort, EndpointSlice, Entrance, Hidden, ServiceRef,
 };
 
 #[test]
@@ -337,4 +337,17 @@ fn a_refusal_says_which_direction_it_is_of() {
     // Without the cluster's DNS there is no egress policy at all.
     assert!(refused.iter().any(|r| r.direction == Some(Direction::Egress)), "{refused:?}");
     assert!(refused.iter().all(|r| r.direction.is_some()), "{refused:?}");
+}
+
+#[test]
+fn what_could_not_be_read_and_may_lead_to_it_makes_a_policy_incomplete() {
+    let (mut world, ..) = sock_shop();
+    let hidden = |object: &str, namespace: Option<&str>| Hidden {
+        object: object.into(),
+        namespace: namespace.map(str::to_owned),
+    };
+    world.cluster.snapshot.hidden = vec![hidden("Ingress bank/web", Some("bank"))];
+    assert_eq!(world.build().complete.len(), 1);
+    world.cluster.snapshot.hidden.push(hidden("HTTPRoute bank/web", None));
+    world.leaves_out("what could not be read may lead to it: HTTPRoute bank/web");
 }
