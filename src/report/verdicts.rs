@@ -7,11 +7,12 @@ use std::io::{self, Write};
 use super::{Style, client_label, list, server_label};
 use crate::cluster::Cluster;
 use crate::cluster::model::NetworkPolicy;
-use crate::connections::Report;
+use crate::connections::{Connection, Report};
 use crate::coverage::plural;
 use crate::policy::evaluate::RuleId;
 use crate::policy::verify::{Denial, Finding, Row, Verdict, Verdicts};
 use crate::text::{markdown, terminal};
+use crate::time;
 
 /// All that the writers need.
 pub struct View<'a> {
@@ -147,8 +148,25 @@ fn reasons(row: &Row, view: &View<'_>) -> Vec<String> {
             true => "no policy isolates either end from the other".into(),
             false => format!("by {}", list(rules, NAMES, ", ")),
         });
+    } else {
+        lines.extend(seen(row));
     }
     lines
+}
+
+/// When it was seen, where the log has times, and a line that shows it.
+fn seen(row: &Row) -> Option<String> {
+    let Connection { seen, place, .. } = &row.connection;
+    let line = (!place.path.is_empty()).then(|| format!("{}:{}", place.path, place.line));
+    let times = seen.map(|(first, last)| match (time::seconds(first), time::seconds(last)) {
+        (first, last) if first == last => format!("seen {first}"),
+        (first, last) => format!("seen {first} to {last}"),
+    });
+    match (times, line) {
+        (Some(times), Some(line)) => Some(format!("{times}, first in {line}")),
+        (Some(times), None) => Some(times),
+        (None, line) => line.map(|line| format!("seen in {line}")),
+    }
 }
 
 /// Whose rules these are: `ingress isolated by shop/db; nearest: rule 0`.
