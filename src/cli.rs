@@ -271,13 +271,9 @@ pub struct Fetch {
     #[arg(default_value = ".", value_name = "DIR")]
     pub directory: PathBuf,
 
-    /// The kubeconfig's context; default: its current one
-    #[arg(long, value_name = "NAME")]
-    pub context: Option<String>,
-
-    /// The kubeconfig; default: $KUBECONFIG, ~/.kube/config, else the pod's own account
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
+    /// Which cluster is asked.
+    #[command(flatten)]
+    pub target: Target,
 
     /// Where CoreDNS is; repeatable. Default: kube-system and openshift-dns
     #[arg(long, value_name = "NS")]
@@ -303,10 +299,6 @@ pub struct Fetch {
     #[arg(long)]
     pub force: bool,
 
-    /// Do not verify the API server's certificate: whoever stands between can read and change everything
-    #[arg(long)]
-    pub insecure_skip_tls_verify: bool,
-
     /// Only errors on standard error
     #[arg(short, long)]
     pub quiet: bool,
@@ -314,6 +306,23 @@ pub struct Fetch {
     /// When to use colour
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,
+}
+
+/// Which cluster is asked.
+#[cfg(feature = "fetch")]
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The kubeconfig's context; default: its current one
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// The kubeconfig; default: $KUBECONFIG, ~/.kube/config, else the pod's own account
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Do not verify the API server's certificate: whoever stands between can read and change everything
+    #[arg(long)]
+    pub insecure_skip_tls_verify: bool,
 }
 
 /// Show who connects to a pod, straight from the cluster.
@@ -342,17 +351,9 @@ pub struct Pod {
     #[arg(short, long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub wait_for_logs: std::time::Duration,
 
-    /// The kubeconfig's context; default: its current one
-    #[arg(long, value_name = "NAME")]
-    pub context: Option<String>,
-
-    /// The kubeconfig; default: $KUBECONFIG, ~/.kube/config, else the pod's own account
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
-
-    /// Do not verify the API server's certificate: whoever stands between can read and change everything
-    #[arg(long)]
-    pub insecure_skip_tls_verify: bool,
+    /// Which cluster is asked.
+    #[command(flatten)]
+    pub target: Target,
 
     /// Only errors on standard error
     #[arg(short, long)]

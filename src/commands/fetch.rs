@@ -16,11 +16,7 @@ use crate::progress::Tasks;
 pub(super) fn run(args: &cli::Fetch, messages: &Messages) -> Result<Exit> {
     let asked = Asked {
         directory: args.directory.clone(),
-        target: Target {
-            kubeconfig: args.kubeconfig.clone(),
-            context: args.context.clone(),
-            insecure: args.insecure_skip_tls_verify,
-        },
+        target: target(&args.target, messages),
         dns_namespaces: args.dns_namespace.clone(),
         selector: args.selector.clone(),
         since: args.since,
@@ -28,9 +24,6 @@ pub(super) fn run(args: &cli::Fetch, messages: &Messages) -> Result<Exit> {
         previous: args.previous,
         force: args.force,
     };
-    if asked.target.insecure {
-        messages.warning("the API server's certificate is not verified");
-    }
     let tasks = if messages.is_quiet() { Tasks::hidden() } else { Tasks::visible() };
     let captured = on_the_network(|stop| {
         let tasks = &tasks;
@@ -61,6 +54,18 @@ fn advise(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Result
         messages.warning(&said);
     }
     Ok(if queries == 0 { Exit::Partial } else { Exit::Done })
+}
+
+/// Which cluster. That its certificate is not looked at is said each time.
+pub(super) fn target(args: &cli::Target, messages: &Messages) -> Target {
+    if args.insecure_skip_tls_verify {
+        messages.warning("the API server's certificate is not verified");
+    }
+    Target {
+        kubeconfig: args.kubeconfig.clone(),
+        context: args.context.clone(),
+        insecure: args.insecure_skip_tls_verify,
+    }
 }
 
 /// Runs what talks to a cluster. The first Ctrl-C (or SIGTERM) asks it to end; the second ends the process, and leaves nothing half written.

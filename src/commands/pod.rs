@@ -11,16 +11,12 @@ use super::messages::Messages;
 use super::outputs::{Format, Output, Place};
 use super::{Exit, analyze};
 use crate::cli::{self, Cli, Command};
-use crate::fetch::{Live, Seen, Target, Verdict, live};
+use crate::fetch::{Live, Seen, Verdict, live};
 
 /// Runs it.
 pub(super) fn run(args: &cli::Pod, messages: &Messages) -> Result<Exit> {
     let asked = Live {
-        target: Target {
-            kubeconfig: args.kubeconfig.clone(),
-            context: args.context.clone(),
-            insecure: args.insecure_skip_tls_verify,
-        },
+        target: super::fetch::target(&args.target, messages),
         namespace: args.namespace.clone(),
         wait: args.wait_for_logs,
     };

@@ -91,7 +91,7 @@ impl std::fmt::Display for Fault {
             }
             Fault::Refused(status, message) => write!(f, "{message} ({status})"),
             Fault::Cut(why) => f.write_str(why),
-            Fault::Late(waited) => write!(f, "no answer within {} s", waited.as_secs().max(1)),
+            Fault::Late(waited) => write!(f, "no answer within {waited:?}"),
             Fault::Credentials(why) | Fault::Nonsense(why) => f.write_str(why),
         }
     }

@@ -1,12 +1,9 @@
 //! One capture: pods before, logs, all objects after, and the record of what was asked, got and missed. Every file is private, is
 //! written beside its place, and is put there when all are whole, `pods.json` last: a capture is there, or it is not.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -20,6 +17,7 @@ use super::connect::{self, Target};
 use super::dns::{self, DnsPod};
 use super::logs::{self, Container, Got};
 use super::objects::{self, Item, OTHERS, PODS, Resource};
+use super::place;
 use super::watch::Pods;
 use crate::files::{Beside, private_directory};
 use crate::time::{self, SECOND, Time};
@@ -82,7 +80,7 @@ const AT_ONCE: usize = 5;
 pub async fn fetch(
     asked: &Asked,
     mut stop: watch::Receiver<bool>,
-    said: &dyn Fn(&str, u64),
+    said: Said<'_>,
 ) -> Result<Captured> {
     let api = Api::new(connect::config(&asked.target).await?, Limits::default()).await;
     let api = api.map_err(|fault| anyhow::anyhow!("{fault}"))?;
@@ -94,9 +92,9 @@ pub(crate) async fn take(
     api: &Api,
     asked: &Asked,
     stop: &mut watch::Receiver<bool>,
-    said: &dyn Fn(&str, u64),
+    said: Said<'_>,
 ) -> Result<Captured> {
-    check_place(asked)?;
+    place::check(asked)?;
     let found = dns::find(api, &asked.dns_namespaces, asked.selector.as_deref()).await;
     let dns_pods =
         found.map_err(|(namespace, fault)| anyhow::anyhow!("pods in {namespace}: {fault}"))?;
@@ -118,11 +116,10 @@ pub(crate) async fn take(
         logs: Vec::new(),
         before: BTreeMap::new(),
         gone: BTreeMap::new(),
-        namespaces: Vec::new(),
         config_maps: BTreeSet::new(),
     };
     if asked.force {
-        remove_old(&asked.directory)?;
+        place::remove_old(&asked.directory)?;
     }
     private_directory(&asked.directory)?;
     private_directory(&asked.directory.join("logs"))?;
@@ -148,65 +145,54 @@ pub(crate) async fn take(
     capture.finish(&dns_pods, began, said).await
 }
 
-/// Nothing is overwritten unless the user says so, and nothing is written through a link.
-fn check_place(asked: &Asked) -> Result<()> {
-    for name in ["pods.json", "logs"] {
-        let path = asked.directory.join(name);
-        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
-        if meta.is_symlink() {
-            bail!("{}: is a link: a capture is not written through it", path.display());
-        }
-        if !asked.force {
-            bail!(
-                "{}: is there already: name another directory, or replace an earlier capture with --force",
-                path.display()
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Removes what an earlier capture's record lists, and its `pods.json`.
-fn remove_old(directory: &Path) -> Result<()> {
-    let path = directory.join("pods.json");
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-    let list: Value = serde_json::from_str(&text).unwrap_or_default();
-    let items = list["items"].as_array().cloned().unwrap_or_default();
-    let own = items.iter().find(|item| {
-        item["metadata"]["name"] == "kico-capture" && item["metadata"]["uid"].is_null()
-    });
-    let record: Value = own
-        .and_then(|item| serde_json::from_str(item["data"]["record"].as_str()?).ok())
-        .unwrap_or_default();
-    if record.is_null() {
-        bail!(
-            "{}: is no capture of kico's: it is not replaced; name another directory",
-            path.display()
-        );
-    }
-    for log in record["logs"].as_array().into_iter().flatten() {
-        let name =
-            log["file"].as_str().and_then(|file| file.strip_prefix("logs/")).unwrap_or_default();
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain) {
-            let path = directory.join("logs").join(name);
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error).with_context(|| format!("cannot remove {}", path.display()));
-                }
-                _ => {}
-            }
-        }
-    }
-    fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))
-}
-
 /// A log, as the record tells of it.
 struct Log {
     file: String,
     container: Container,
     previous: bool,
     got: Got,
+}
+
+/// How a log is read.
+enum How {
+    /// As it is.
+    Now { since: Option<Time>, previous: bool },
+    /// And on, until this says so.
+    Until { since: Option<Time>, end: watch::Receiver<bool> },
+}
+
+/// Is told what is being taken, and how many bytes of it are there.
+type Said<'a> = &'a dyn Fn(&str, u64);
+
+/// One log, into a file that is not yet in its place.
+async fn read_log(
+    api: &Api,
+    directory: &Path,
+    container: Container,
+    second: bool,
+    how: How,
+    said: Said<'_>,
+) -> Result<(Beside, Log)> {
+    let previous = matches!(how, How::Now { previous: true, .. });
+    let file = place::file_name(&container, second, previous);
+    let path = directory.join(&file);
+    let mut out = Beside::create_private(&path)?;
+    let mut bytes = 0;
+    let mut sink = |line: &[u8]| {
+        bytes += line.len() as u64;
+        said(&file, bytes);
+        out.write_all(line)
+    };
+    let got = match how {
+        How::Now { since, previous } => {
+            logs::pull(api, &container, since, previous, &mut sink).await
+        }
+        How::Until { since, mut end } => {
+            logs::follow(api, &container, since, &mut end, &mut sink).await
+        }
+    };
+    let got = got.with_context(|| format!("cannot write {}", path.display()))?;
+    Ok((out, Log { file, container, previous, got }))
 }
 
 struct Capture<'a> {
@@ -219,8 +205,6 @@ struct Capture<'a> {
     /// Pods before the logs: uid → object.
     before: BTreeMap<String, String>,
     gone: BTreeMap<String, Time>,
-    /// Where pods were listed, if not everywhere.
-    namespaces: Vec<String>,
     config_maps: BTreeSet<(String, String)>,
 }
 
@@ -232,8 +216,8 @@ impl Capture<'_> {
 
     async fn pods_before(&mut self) {
         // What is forbidden now is forbidden afterwards, too, and said then.
-        if let Ok(items) = objects::list(self.api, PODS, None, &mut |_| {}).await {
-            self.before = items.into_iter().map(|item| (item.uid, item.json)).collect();
+        if let Ok(listed) = objects::list(self.api, PODS, None, &mut |_| {}).await {
+            self.before = listed.items.into_iter().map(|item| (item.uid, item.json)).collect();
         }
     }
 
@@ -242,44 +226,28 @@ impl Capture<'_> {
         &mut self,
         pods: &[DnsPod],
         stop: &mut watch::Receiver<bool>,
-        said: &dyn Fn(&str, u64),
+        said: Said<'_>,
     ) -> Result<()> {
         let since = self.since();
         let mut wanted = Vec::new();
         for pod in pods {
             for (at, container) in pod.containers.iter().enumerate() {
-                wanted.push((container, at > 0, false));
-                if self.asked.previous && pod.restarted {
-                    wanted.push((container, at > 0, true));
-                }
+                let previous = [false, true]
+                    .into_iter()
+                    .take(1 + usize::from(self.asked.previous && pod.restarted));
+                wanted.extend(
+                    previous
+                        .map(|previous| (container.clone(), at > 0, How::Now { since, previous })),
+                );
             }
         }
         let (api, directory) = (self.api, &self.asked.directory);
-        let one = |(container, second, previous): (&Container, bool, bool)| {
-            let (container, file) = (container.clone(), file_name(container, second, previous));
-            async move {
-                let mut out = Beside::create_private(&directory.join(&file))?;
-                let mut bytes = 0;
-                let mut sink = |line: &[u8]| {
-                    bytes += line.len() as u64;
-                    said(&file, bytes);
-                    out.write_all(line)
-                };
-                let got = logs::pull(api, &container, since, previous, &mut sink).await;
-                let got = got
-                    .with_context(|| format!("cannot write {}", directory.join(&file).display()))?;
-                anyhow::Ok((out, Log { file, container, previous, got }))
-            }
-        };
+        let one = |(container, second, how)| read_log(api, directory, container, second, how, said);
         let mut all = futures::stream::iter(wanted).map(one).buffer_unordered(AT_ONCE);
         loop {
             tokio::select! {
                 done = all.next() => match done {
-                    Some(done) => {
-                        let (out, log) = done?;
-                        self.files.push(out);
-                        self.logs.push(log);
-                    }
+                    Some(done) => self.add(done?),
                     None => return Ok(()),
                 },
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
@@ -287,131 +255,90 @@ impl Capture<'_> {
         }
     }
 
-    /// The logs from now on, and what was there before; pods are watched beside them.
+    fn add(&mut self, (out, log): (Beside, Log)) {
+        self.files.push(out);
+        self.logs.push(log);
+    }
+
+    /// The logs from now on, and what was there before, of new replicas too; pods are watched beside them.
     async fn follow(
         &mut self,
         pods: &[DnsPod],
         time: Duration,
         stop: &mut watch::Receiver<bool>,
-        said: &dyn Fn(&str, u64),
+        said: Said<'_>,
     ) -> Result<()> {
         let since = self.since();
-        let (api, directory) = (self.api, &self.asked.directory);
+        let (api, asked) = (self.api, self.asked);
         let (end_all, end) = watch::channel(false);
-        let known: BTreeSet<String> = pods
-            .iter()
-            .flat_map(|pod| &pod.containers)
-            .map(|container| container.uid.clone())
-            .collect();
-        let namespaces: BTreeSet<String> = pods
-            .iter()
-            .flat_map(|pod| &pod.containers)
-            .map(|container| container.namespace.clone())
-            .collect();
-        let labels = dns_labels(pods, self.asked);
-        let is_dns = |pod: &Value| {
-            let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
-            namespaces.contains(namespace)
-                && labels.iter().any(|(key, value)| match value {
-                    Some(values) => {
-                        values.iter().any(|value| pod["metadata"]["labels"][key] == value.as_str())
-                    }
-                    None => !pod["metadata"]["labels"][key].is_null(),
-                })
-        };
-        let fresh: Rc<RefCell<Vec<DnsPod>>> = Rc::default();
-        let seen = RefCell::new(known);
-        let found_fresh = Rc::clone(&fresh);
-        let mut found = move |pod: DnsPod| {
-            let uid =
-                pod.containers.first().map(|container| container.uid.clone()).unwrap_or_default();
-            if seen.borrow_mut().insert(uid) {
-                found_fresh.borrow_mut().push(pod);
-            }
-        };
-        let one = |container: Container, second: bool, since: Option<Time>| {
-            let file = file_name(&container, second, false);
-            let mut end = end.clone();
-            async move {
-                let mut out = Beside::create_private(&directory.join(&file))?;
-                let mut bytes = 0;
-                let mut sink = |line: &[u8]| {
-                    bytes += line.len() as u64;
-                    said(&file, bytes);
-                    out.write_all(line)
-                };
-                let got = logs::follow(api, &container, since, &mut end, &mut sink).await;
-                let got = got
-                    .with_context(|| format!("cannot write {}", directory.join(&file).display()))?;
-                anyhow::Ok((out, Log { file, container, previous: false, got }))
-            }
-        };
         let mut running = FuturesUnordered::new();
-        for pod in pods {
-            for (at, container) in pod.containers.iter().enumerate() {
-                running.push(one(container.clone(), at > 0, since));
-            }
-        }
-        let mut seen_pods = Pods::default();
+        let mut known = BTreeSet::new();
+        let one = |container, second, since| {
+            let how = How::Until { since, end: end.clone() };
+            read_log(api, &asked.directory, container, second, how, said)
+        };
+        let mut fresh = |pods: &[DnsPod]| -> Vec<(Container, bool)> {
+            let all = pods.iter().flat_map(|pod| pod.containers.iter().enumerate());
+            let new = all.filter(|(_, container)| known.insert((*container).clone()));
+            new.map(|(at, container)| (container.clone(), at > 0)).collect()
+        };
+        running.extend(
+            fresh(pods).into_iter().map(|(container, second)| one(container, second, since)),
+        );
+        let mut seen = Pods::default();
         {
-            let watching =
-                super::watch::pods(api, &mut seen_pods, end.clone(), &is_dns, &mut found);
-            tokio::pin!(watching);
+            let watching = super::watch::pods(api, &mut seen, end.clone());
             let deadline = tokio::time::sleep(time);
-            tokio::pin!(deadline);
-            let mut look = tokio::time::interval(Duration::from_millis(500));
+            tokio::pin!(watching, deadline);
+            let mut look = tokio::time::interval(api.limits.pause * 4);
             let (mut ended, mut watched) = (false, false);
-            while !ended || !running.is_empty() {
+            while !ended || !running.is_empty() || !watched {
                 tokio::select! {
                     done = running.next(), if !running.is_empty() => if let Some(done) = done {
-                        let (out, log) = done?;
-                        self.files.push(out);
-                        self.logs.push(log);
+                        self.add(done?);
                     },
                     () = &mut watching, if !watched => watched = true,
                     () = &mut deadline, if !ended => { ended = true; end_all.send_replace(true); }
                     _ = stop.wait_for(|stop| *stop), if !ended => { ended = true; end_all.send_replace(true); }
-                    _ = look.tick() => {}
-                }
-                for pod in fresh.borrow_mut().drain(..) {
-                    for (at, container) in pod.containers.iter().enumerate() {
-                        running.push(one(container.clone(), at > 0, None));
+                    _ = look.tick(), if !ended => {
+                        // A new one is read from its beginning. If nobody can be asked now, somebody can be later.
+                        let now = dns::find(api, &asked.dns_namespaces, asked.selector.as_deref());
+                        let now = tokio::time::timeout(api.limits.idle, now).await;
+                        let now = now.ok().and_then(Result::ok).unwrap_or_default();
+                        running.extend(fresh(&now).into_iter().map(|(container, second)| one(container, second, None)));
                     }
                 }
             }
-            if !watched {
-                watching.await;
-            }
         }
-        if let Some(fault) = &seen_pods.problem {
+        self.say_watched(&seen);
+        self.before = seen.latest;
+        self.gone = seen.gone;
+        Ok(())
+    }
+
+    /// For which time the owner of every address is known, and for which not.
+    fn say_watched(&mut self, seen: &Pods) {
+        if let Some(fault) = &seen.problem {
             self.captured.missed.push(Missed {
                 what: "watch of pods in all namespaces".into(),
                 why: fault.to_string(),
                 forbidden: fault.is_forbidden(),
             });
         }
-        for (from, to) in &seen_pods.lapses {
+        for (from, to) in &seen.lapses {
             let (from, to) = (time::seconds(*from), time::seconds(*to));
             self.captured.notes.push(format!(
                 "pods were not watched from {from} to {to}: addresses in between may have no owner"
             ));
         }
-        if let Some(from) = seen_pods.from {
-            let (from, to) = (time::seconds(from), time::seconds(api.now()));
+        if let Some(from) = seen.from {
+            let (from, to) = (time::seconds(from), time::seconds(self.api.now()));
             self.captured.notes.push(format!("pods were watched from {from} to {to}"));
         }
-        self.before = seen_pods.latest;
-        self.gone = seen_pods.gone;
-        Ok(())
     }
 
     /// All objects after the logs, the record, and everything into its place.
-    async fn finish(
-        mut self,
-        pods: &[DnsPod],
-        began: Time,
-        said: &dyn Fn(&str, u64),
-    ) -> Result<Captured> {
+    async fn finish(mut self, pods: &[DnsPod], began: Time, said: Said<'_>) -> Result<Captured> {
         self.judge_logs();
         let path = self.asked.directory.join("pods.json");
         let mut out = Beside::create_private(&path)?;
@@ -429,10 +356,8 @@ impl Capture<'_> {
                 .context("cannot write pods.json")
         };
         // Pods first: what changes hands most is asked for as near to the logs as can be.
-        let after = self.everywhere(PODS, &mut |_| {}).await;
+        let (after, wide) = self.reachable(PODS, &mut |_| {}).await;
         let when = self.api.now();
-        let wide = after.is_some() && self.namespaces.is_empty();
-        let after = after.unwrap_or_default();
         let present: BTreeSet<&str> = after.iter().map(|item| item.uid.as_str()).collect();
         if wide {
             for uid in self.before.keys().filter(|uid| !present.contains(uid.as_str())) {
@@ -455,7 +380,7 @@ impl Capture<'_> {
                     cluster = object["metadata"]["uid"].as_str().map(str::to_owned);
                 }
             };
-            let Some(items) = self.everywhere(*resource, &mut each).await else { continue };
+            let (items, _) = self.reachable(*resource, &mut each).await;
             *self.captured.objects.entry(resource.kind.into()).or_default() += items.len();
             for item in items {
                 write(&item.json, &mut out, &mut lines)?;
@@ -503,40 +428,26 @@ impl Capture<'_> {
         Ok(self.captured)
     }
 
-    /// All objects of a kind; if they are not ours to see everywhere, those of the namespaces that matter most. `None`: none could be
-    /// listed, which is noted.
-    async fn everywhere(
+    /// All objects of a kind that are ours to see: with those of other namespaces missing, if they are.
+    async fn reachable(
         &mut self,
         resource: Resource,
         each: &mut dyn FnMut(&Value),
-    ) -> Option<Vec<Item>> {
-        let fault = match objects::list(self.api, resource, None, each).await {
-            Ok(items) => return Some(items),
-            // Not installed.
-            Err(fault) if fault.is_absent() => return None,
-            Err(fault) => fault,
-        };
-        let mut items = None;
-        if fault.is_forbidden() && resource.namespaced {
-            let mut namespaces: BTreeSet<String> =
-                self.logs.iter().map(|log| log.container.namespace.clone()).collect();
-            namespaces.insert(self.api.namespace().to_owned());
-            for namespace in namespaces {
-                if let Ok(some) = objects::list(self.api, resource, Some(&namespace), each).await {
-                    items.get_or_insert_with(Vec::new).extend(some);
-                    if resource == PODS {
-                        self.namespaces.push(namespace);
-                    }
-                }
-            }
-        }
-        let what = match &items {
-            Some(_) => format!("{} of other namespaces", resource.name()),
-            None => resource.name(),
-        };
-        let forbidden = fault.is_forbidden();
-        self.captured.missed.push(Missed { what, why: fault.to_string(), forbidden });
-        items
+    ) -> (Vec<Item>, bool) {
+        let mut namespaces: BTreeSet<String> =
+            self.logs.iter().map(|log| log.container.namespace.clone()).collect();
+        namespaces.insert(self.api.namespace().to_owned());
+        let (items, fault) = objects::reachable(self.api, resource, &namespaces, each).await;
+        let whole = fault.is_none();
+        self.captured.missed.extend(fault.map(|fault| Missed {
+            what: match items.is_empty() {
+                true => resource.name(),
+                false => format!("{} of other namespaces", resource.name()),
+            },
+            why: fault.to_string(),
+            forbidden: fault.is_forbidden(),
+        }));
+        (items, whole)
     }
 
     fn judge_logs(&mut self) {
@@ -591,43 +502,5 @@ impl Capture<'_> {
             "logs": logs.collect::<Vec<_>>(), "objects": self.captured.objects, "missed": missed.collect::<Vec<_>>(),
             "notes": self.captured.notes,
         })
-    }
-}
-
-/// How a new replica is told among the pods that are watched: a label with any of these values, or with any at all.
-fn dns_labels(_pods: &[DnsPod], asked: &Asked) -> Vec<(String, Option<Vec<String>>)> {
-    let own = |key: &str, values: &[&str]| {
-        let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-        (key.to_owned(), (!values.is_empty()).then_some(values))
-    };
-    match asked.selector.as_deref().and_then(|selector| selector.split_once('=')) {
-        Some((key, value)) => {
-            vec![own(key.trim_end_matches('='), &[value.trim_start_matches('=')])]
-        }
-        None => vec![
-            own("k8s-app", &["kube-dns", "coredns", "node-local-dns"]),
-            own("app.kubernetes.io/name", &["coredns"]),
-            own("dns.operator.openshift.io/daemonset-dns", &[]),
-        ],
-    }
-}
-
-/// `logs/<pod>.txt`, with the namespace before it outside kube-system, and the container behind it if it is not the first.
-fn file_name(container: &Container, second: bool, previous: bool) -> String {
-    let namespace = match container.namespace.as_str() {
-        "kube-system" => String::new(),
-        namespace => format!("{namespace}_"),
-    };
-    let own = if second { format!("_{}", container.name) } else { String::new() };
-    let previous = if previous { ".previous" } else { "" };
-    // The API server lets no other names be; whoever it is that answers, none leads out of the directory.
-    let plain =
-        |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_') { c } else { '-' };
-    let name: String =
-        format!("{namespace}{}{own}{previous}", container.pod).chars().map(plain).collect();
-    let name = name.trim_start_matches('.');
-    match name.len() > 200 {
-        true => format!("logs/{}-{}.txt", &name[..180], crate::text::short_hash(name)),
-        false => format!("logs/{name}.txt"),
     }
 }

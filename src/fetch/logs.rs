@@ -62,7 +62,7 @@ pub(crate) async fn pull(
                 let hopeless = fault.is_absent()
                     || matches!(fault, Fault::Refused(400..=403, _) | Fault::Credentials(_));
                 problem = Some(fault);
-                if hopeless {
+                if hopeless || attempt + 1 == ATTEMPTS {
                     break;
                 }
                 reader.lines.again();

@@ -11,6 +11,7 @@ mod lines;
 mod live;
 mod logs;
 mod objects;
+mod place;
 mod prune;
 #[cfg(test)]
 mod tests;

@@ -97,6 +97,15 @@ pub(crate) struct Item {
     pub(crate) json: String,
 }
 
+/// All objects of a kind.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listed {
+    /// In the server's order, none twice.
+    pub(crate) items: Vec<Item>,
+    /// From where a watch goes on.
+    pub(crate) version: String,
+}
+
 /// How many objects are asked for at once, as kubectl does.
 const PAGE: u32 = 500;
 
@@ -110,7 +119,7 @@ pub(crate) async fn list(
     resource: Resource,
     namespace: Option<&str>,
     each: &mut dyn FnMut(&Value),
-) -> Result<Vec<Item>, Fault> {
+) -> Result<Listed, Fault> {
     let keep = Keep::of(resource.kind);
     // A second one that expires is asked for whole, as client-go does.
     for limit in [Some(PAGE), Some(PAGE), None] {
@@ -131,14 +140,15 @@ pub(crate) async fn reachable(
     each: &mut dyn FnMut(&Value),
 ) -> (Vec<Item>, Option<Fault>) {
     let fault = match list(api, resource, None, each).await {
-        Ok(items) => return (items, None),
+        Ok(listed) => return (listed.items, None),
         Err(fault) if fault.is_absent() => return (Vec::new(), None),
         Err(fault) => fault,
     };
     let mut items = Vec::new();
     if fault.is_forbidden() && resource.namespaced {
         for namespace in namespaces {
-            items.extend(list(api, resource, Some(namespace), each).await.unwrap_or_default());
+            items
+                .extend(list(api, resource, Some(namespace), each).await.unwrap_or_default().items);
         }
     }
     (items, Some(fault))
@@ -151,7 +161,7 @@ async fn pages(
     limit: Option<u32>,
     keep: &Keep,
     each: &mut dyn FnMut(&Value),
-) -> Result<Vec<Item>, Fault> {
+) -> Result<Listed, Fault> {
     let (mut items, mut seen, mut tokens) = (Vec::new(), HashSet::new(), HashSet::new());
     let mut params = ListParams { limit, ..ListParams::default() };
     loop {
@@ -186,7 +196,7 @@ async fn pages(
             return Err(Fault::Nonsense(format!("more than {MOST} {}", resource.plural)));
         }
         match page.metadata.token.filter(|token| !token.is_empty()) {
-            None => return Ok(items),
+            None => return Ok(Listed { items, version: page.metadata.version }),
             Some(token) if !tokens.insert(token.clone()) => {
                 return Err(Fault::Nonsense(format!(
                     "the list of {} has no end: the server repeats itself",
@@ -224,6 +234,8 @@ struct Page<'a> {
 
 #[derive(Default, Deserialize)]
 struct PageMeta {
+    #[serde(rename = "resourceVersion", default)]
+    version: String,
     #[serde(rename = "continue")]
     token: Option<String>,
 }

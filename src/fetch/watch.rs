@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use kube::api::{ListParams, WatchParams};
+use kube::api::WatchParams;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::api::{Api, Fault};
-use super::dns::{self, DnsPod};
-use super::objects::{PODS, whole};
+use super::objects::{self, PODS, whole};
 use super::prune::Keep;
 use crate::time::Time;
 
@@ -30,82 +29,44 @@ pub(crate) struct Pods {
     pub(crate) problem: Option<Fault>,
 }
 
-/// Watches until `end`. `found` sees each pod of the DNS that is new or has changed.
-pub(crate) async fn pods(
-    api: &Api,
-    pods: &mut Pods,
-    mut end: watch::Receiver<bool>,
-    is_dns: &dyn Fn(&Value) -> bool,
-    found: &mut dyn FnMut(DnsPod),
-) {
-    let keep = Keep::of("Pod");
+/// Watches until `end`.
+pub(crate) async fn pods(api: &Api, pods: &mut Pods, mut end: watch::Receiver<bool>) {
     let mut lost_since: Option<Time> = None;
     while !*end.borrow() {
+        let mut nothing = |_: &Value| {};
         let listed = tokio::select! {
-            listed = list(api, &keep, is_dns, found) => listed,
+            listed = objects::list(api, PODS, None, &mut nothing) => listed,
             _ = end.wait_for(|end| *end) => return,
         };
-        let (now, version) = match listed {
-            Ok((all, version)) => {
-                let now = api.now();
-                let before = lost_since.unwrap_or(now);
-                for uid in pods.latest.keys().filter(|uid| !all.contains_key(*uid)) {
-                    // Since when nobody knows: from when on it was not watched.
-                    pods.gone.entry(uid.clone()).or_insert(before);
-                }
-                pods.latest.extend(all);
-                (now, version)
-            }
+        let listed = match listed {
+            Ok(listed) => listed,
             Err(fault) => {
                 pods.problem = Some(fault);
                 lost_since = lost_since.or_else(|| Some(api.now()));
-                sleep(api.limits.pause * 4).await;
+                tokio::select! {
+                    () = sleep(api.limits.pause * 4) => {}
+                    _ = end.wait_for(|end| *end) => {}
+                }
                 continue;
             }
         };
+        let now = api.now();
+        let before = lost_since.unwrap_or(now);
+        let all: BTreeMap<String, String> =
+            listed.items.into_iter().map(|item| (item.uid, item.json)).collect();
+        for uid in pods.latest.keys().filter(|uid| !all.contains_key(*uid)) {
+            // Since when nobody knows: from when on it was not watched.
+            pods.gone.entry(uid.clone()).or_insert(before);
+        }
+        pods.latest.extend(all);
         pods.problem = None;
         pods.from = pods.from.or(Some(now));
         if let Some(since) = lost_since.take() {
             pods.lapses.push((since, now));
         }
-        lost_since = Some(watched(api, pods, version, &mut end, &keep, is_dns, found).await);
+        lost_since = Some(watched(api, pods, listed.version, &mut end).await);
         if pods.problem.as_ref().is_some_and(Fault::is_forbidden) {
             return;
-        }
-    }
-}
-
-/// Pods by uid, and the version of the list.
-type Listed = (BTreeMap<String, String>, String);
-
-async fn list(
-    api: &Api,
-    keep: &Keep,
-    is_dns: &dyn Fn(&Value) -> bool,
-    found: &mut dyn FnMut(DnsPod),
-) -> Result<Listed, Fault> {
-    let mut all = BTreeMap::new();
-    let mut params = ListParams { limit: Some(500), ..ListParams::default() };
-    loop {
-        let request = kube::core::Request::new(PODS.path(None)).list(&params);
-        let bytes = api.json(&request.map_err(|error| Fault::Nonsense(error.to_string()))?).await?;
-        let page: Page = serde_json::from_slice(&bytes)
-            .map_err(|_| Fault::Nonsense("the list of pods cannot be read".into()))?;
-        for mut pod in page.items {
-            if is_dns(&pod) {
-                found(dns::read(&pod));
-            }
-            let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-            keep.prune(&mut pod);
-            all.insert(uid, whole(PODS, &pod));
-        }
-        match page
-            .metadata
-            .token
-            .filter(|token| !token.is_empty() && params.continue_token.as_ref() != Some(token))
-        {
-            Some(token) => params.continue_token = Some(token),
-            None => return Ok((all, page.metadata.version)),
         }
     }
 }
@@ -117,10 +78,8 @@ async fn watched(
     pods: &mut Pods,
     mut version: String,
     end: &mut watch::Receiver<bool>,
-    keep: &Keep,
-    is_dns: &dyn Fn(&Value) -> bool,
-    found: &mut dyn FnMut(DnsPod),
 ) -> Time {
+    let keep = Keep::of("Pod");
     let mut sure = api.now();
     loop {
         let params = WatchParams { timeout: Some(240), ..WatchParams::default() };
@@ -160,8 +119,6 @@ async fn watched(
                     "ADDED" | "MODIFIED" | "DELETED" if !uid.is_empty() => {
                         if event.kind == "DELETED" {
                             pods.gone.insert(uid.clone(), sure);
-                        } else if is_dns(&event.object) {
-                            found(dns::read(&event.object));
                         }
                         keep.prune(&mut event.object);
                         pods.latest.insert(uid, whole(PODS, &event.object));
@@ -183,19 +140,4 @@ struct Event {
     #[serde(rename = "type")]
     kind: String,
     object: Value,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    metadata: PageMeta,
-    #[serde(default)]
-    items: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct PageMeta {
-    #[serde(rename = "resourceVersion", default)]
-    version: String,
-    #[serde(rename = "continue")]
-    token: Option<String>,
 }
