@@ -24,7 +24,8 @@
 //! - Text from logs and clusters is untrusted: only [`text`] prints it. A name is never unescaped.
 //! - Never claim more than the evidence: ambiguous is said, not guessed; a policy is refused rather than widened.
 //! - The same bytes in give the same bytes out, with any number of threads, on any day.
-//! - `unsafe` stands in `log/input.rs`, explained. Only `fetch` (a cargo feature) opens a socket; `analyze` opens none.
+//! - `unsafe` stands in `log/input.rs` and `log/wide.rs`, explained. Only `fetch` (a cargo feature) opens a
+//!   socket; `analyze` opens none.
 //!
 //! # Glossary
 //!

@@ -1,5 +1,5 @@
 //! A file, mapped, behind a guard: one that shrinks while it is mapped costs a `truncated` in the report, never the
-//! process. The only place in kico with `unsafe`.
+//! process. One of two places in kico with `unsafe`.
 //!
 //! Touching a mapped page that lies beyond the end of its file raises SIGBUS, in whichever thread touches it, whenever
 //! someone truncates the file: log rotation does. The handler puts zero pages in place of the rest of that map, notes

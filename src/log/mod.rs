@@ -14,6 +14,7 @@ mod held;
 mod ident;
 mod input;
 pub mod interrupt;
+mod places;
 pub mod read;
 pub mod record;
 pub mod rejects;
@@ -22,6 +23,7 @@ mod sniff;
 mod stream;
 pub mod tally;
 pub mod tally_csv;
+#[cfg(target_arch = "x86_64")]
 mod wide;
 
 use std::collections::HashMap;

@@ -24,8 +24,8 @@ use self::clock::Clock;
 use self::general::General;
 use self::shape::{PLACES, Shape};
 use super::format::Format;
+use super::places::{PIECE, Places};
 use super::record::Record;
-use super::wide::{PIECE, Places};
 use super::{Lines, Reason};
 
 /// What becomes of what a [`Scanner`] finds.

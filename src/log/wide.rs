@@ -1,232 +1,82 @@
-//! Where the bytes stand that a line is cut at. 64 bytes are compared at once where the processor can do that, which is
-//! asked at run time; else sixteen or eight at a time, by twins in safe code that give the same places.
-//!
-//! A byte is *special* if it is below `#` (blanks, newlines, quotes and all control bytes), a backslash, or above 0x7f.
+//! The wide compares behind [`super::places`], for x86-64: which of them may be used is asked at run time. One of two
+//! places in kico with `unsafe`; its twins in safe code stand there, and a test holds them equal.
 
-/// At most so many bytes are looked at in one go.
-pub(crate) const PIECE: usize = 16 * 1024;
+use std::arch::x86_64::*;
 
-/// The places of the special bytes of one piece, ascending.
-#[derive(Debug)]
-pub(crate) struct Places {
-    all: Box<[u16; PIECE + 64]>,
-    len: usize,
-    find: Find,
-}
+use super::places::{Find, PIECE, block_by_block, blocks, portable, room};
 
-/// Writes the places behind one another, and says how many there are.
-type Find = fn(&[u8], &mut [u16; PIECE + 64]) -> usize;
-
-impl Places {
-    /// None yet. `wide`: whether wide compares may be used, if the processor has them.
-    pub(crate) fn new(wide: bool) -> Places {
-        let find = if wide { best() } else { portable };
-        Places { all: Box::new([0; PIECE + 64]), len: 0, find }
-    }
-
-    /// Finds those of another piece, which is cut at [`PIECE`] bytes.
-    pub(crate) fn find(&mut self, piece: &[u8]) {
-        self.len = (self.find)(piece.get(..PIECE).unwrap_or(piece), &mut self.all);
-    }
-
-    /// All of them.
-    #[inline]
-    pub(crate) fn all(&self) -> &[u16] {
-        self.all.get(..self.len).unwrap_or_default()
+/// The best way that this processor has.
+#[expect(unsafe_code, reason = "the processor is asked before")]
+pub(super) fn best() -> Find {
+    if is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vbmi2")
+        && is_x86_feature_detected!("popcnt")
+    {
+        // SAFETY: the processor has what the function asks for.
+        |piece, places| unsafe { avx512(piece, places) }
+    } else if is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
+        // SAFETY: as above.
+        |piece, places| unsafe { counted(piece, places) }
+    } else {
+        portable
     }
 }
 
-/// The piece in blocks of 64; what fills up the last one is not special.
+/// A bit for each special byte: sixteen at a time, which every x86-64 can.
+#[expect(unsafe_code, reason = "instructions that are part of x86-64")]
 #[inline(always)]
-fn blocks(piece: &[u8], mut each: impl FnMut(usize, &[u8; 64])) {
-    let (blocks, rest) = piece.as_chunks();
-    for (nth, block) in blocks.iter().enumerate() {
-        each(nth * 64, block);
-    }
-    if !rest.is_empty() {
-        let mut last = [b'x'; 64];
-        last[..rest.len()].copy_from_slice(rest);
-        each(blocks.len() * 64, &last);
-    }
+pub(super) fn special(block: &[u8; 64]) -> u64 {
+    // SAFETY: SSE2 is part of every x86-64. 16 bytes are read from 16 bytes; the instruction asks for no alignment.
+    let bits = block.as_chunks::<16>().0.iter().map(|bytes| unsafe {
+        let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
+        let low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(b'#' as i8));
+        let slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
+        _mm_movemask_epi8(_mm_or_si128(low, slash)) as u64
+    });
+    bits.rev().fold(0, |all, sixteen| all << 16 | sixteen)
 }
 
-/// The places that follow. There is always room for a block's: a piece has no more places than bytes.
-#[inline(always)]
-fn room(places: &mut [u16; PIECE + 64], len: usize) -> &mut [u16; 64] {
-    places[len..].first_chunk_mut().expect("room for a block behind a piece's places")
-}
-
-/// Writes the places that a block's bits stand for. Mostly there are fewer than twelve: no branch then hangs on how many.
-#[inline(always)]
-fn write(mut special: u64, base: usize, room: &mut [u16; 64]) -> usize {
-    let count = special.count_ones() as usize;
-    let mut put = |place: &mut u16| {
-        *place = base as u16 + special.trailing_zeros() as u16;
-        special &= special.wrapping_sub(1);
-    };
-    room[..12].iter_mut().for_each(&mut put);
-    if count > 12 {
-        room[12..count].iter_mut().for_each(put);
-    }
-    count
-}
-
-/// The way for every processor of this kind.
-fn portable(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
+/// The same with the instructions that count bits.
+#[target_feature(enable = "bmi1,popcnt")]
+pub(super) fn counted(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
     block_by_block(piece, places, special)
 }
 
-#[inline(always)]
-fn block_by_block(
-    piece: &[u8],
-    places: &mut [u16; PIECE + 64],
-    special: fn(&[u8; 64]) -> u64,
-) -> usize {
-    let mut len = 0;
-    blocks(piece, |base, block| len += write(special(block), base, room(places, len)));
+/// Sixty-four at a time, and their places written at once.
+#[expect(unsafe_code, reason = "loads and stores of whole blocks; each is explained")]
+#[target_feature(enable = "avx512bw,avx512vbmi2,popcnt")]
+pub(super) fn avx512(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
+    let numbers: [u8; 64] = std::array::from_fn(|i| i as u8);
+    // SAFETY: 64 bytes are read from 64 bytes, here and below; the instruction asks for no alignment.
+    let (numbers, mut len) = (unsafe { _mm512_loadu_si512(numbers.as_ptr().cast()) }, 0);
+    blocks(piece, |base, block| {
+        // SAFETY: as above.
+        let block = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
+        let low = _mm512_cmplt_epi8_mask(block, _mm512_set1_epi8(b'#' as i8));
+        let special = low | _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(b'\\' as i8));
+        let found = _mm512_maskz_compress_epi8(special, numbers);
+        let (room, base) = (room(places, len), _mm512_set1_epi16(base as i16));
+        let half = |half| _mm512_add_epi16(_mm512_cvtepu8_epi16(half), base);
+        // SAFETY: two times 32 numbers of two bytes are written where there is room for 64.
+        unsafe {
+            let room = room.as_mut_ptr();
+            _mm512_storeu_si512(room.cast(), half(_mm512_castsi512_si256(found)));
+            if special.count_ones() > 32 {
+                let high = _mm512_extracti64x4_epi64::<1>(found);
+                _mm512_storeu_si512(room.add(32).cast(), half(high));
+            }
+        }
+        len += special.count_ones() as usize;
+    });
     len
 }
-
-/// A bit for each special byte, in code for any processor.
-#[cfg(any(test, not(target_arch = "x86_64")))]
-fn special_by_eight(block: &[u8; 64]) -> u64 {
-    const EVERY: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = EVERY * 0x80;
-    let bits = block.as_chunks().0.iter().map(|eight| {
-        let word = u64::from_le_bytes(*eight);
-        let not_low = (word & !HIGH) + EVERY * (0x80 - b'#' as u64);
-        let off = word ^ (EVERY * b'\\' as u64);
-        let not_slash = ((off & !HIGH) + EVERY * 0x7f) | off;
-        let marks = (!(not_low & not_slash) | word) & HIGH;
-        // Eight high bits, one behind the other.
-        (marks >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
-    });
-    bits.rev().fold(0, |all, eight| all << 8 | eight)
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-use special_by_eight as special;
-
-#[cfg(not(target_arch = "x86_64"))]
-fn best() -> Find {
-    portable
-}
-
-#[cfg(target_arch = "x86_64")]
-use x86::{best, special};
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
-
-    use super::{Find, PIECE, block_by_block, blocks, portable, room};
-
-    /// The best way that this processor has.
-    #[expect(unsafe_code, reason = "the processor is asked before")]
-    pub(super) fn best() -> Find {
-        if is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vbmi2")
-            && is_x86_feature_detected!("popcnt")
-        {
-            // SAFETY: the processor has what the function asks for.
-            |piece, places| unsafe { avx512(piece, places) }
-        } else if is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
-            // SAFETY: as above.
-            |piece, places| unsafe { counted(piece, places) }
-        } else {
-            portable
-        }
-    }
-
-    /// A bit for each special byte: sixteen at a time, which every x86-64 can.
-    #[expect(unsafe_code, reason = "instructions that are part of x86-64")]
-    #[inline(always)]
-    pub(super) fn special(block: &[u8; 64]) -> u64 {
-        // SAFETY: SSE2 is part of every x86-64. 16 bytes are read from 16 bytes; the instruction asks for no alignment.
-        let bits = block.as_chunks::<16>().0.iter().map(|bytes| unsafe {
-            let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
-            let low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(b'#' as i8));
-            let slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
-            _mm_movemask_epi8(_mm_or_si128(low, slash)) as u64
-        });
-        bits.rev().fold(0, |all, sixteen| all << 16 | sixteen)
-    }
-
-    /// The same with the instructions that count bits.
-    #[target_feature(enable = "bmi1,popcnt")]
-    pub(super) fn counted(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
-        block_by_block(piece, places, special)
-    }
-
-    /// Sixty-four at a time, and their places written at once.
-    #[expect(unsafe_code, reason = "loads and stores of whole blocks; each is explained")]
-    #[target_feature(enable = "avx512bw,avx512vbmi2,popcnt")]
-    pub(super) fn avx512(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
-        let numbers: [u8; 64] = std::array::from_fn(|i| i as u8);
-        // SAFETY: 64 bytes are read from 64 bytes, here and below; the instruction asks for no alignment.
-        let (numbers, mut len) = (unsafe { _mm512_loadu_si512(numbers.as_ptr().cast()) }, 0);
-        blocks(piece, |base, block| {
-            // SAFETY: as above.
-            let block = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
-            let low = _mm512_cmplt_epi8_mask(block, _mm512_set1_epi8(b'#' as i8));
-            let special = low | _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(b'\\' as i8));
-            let found = _mm512_maskz_compress_epi8(special, numbers);
-            let (room, base) = (room(places, len), _mm512_set1_epi16(base as i16));
-            let half = |half| _mm512_add_epi16(_mm512_cvtepu8_epi16(half), base);
-            // SAFETY: two times 32 numbers of two bytes are written where there is room for 64.
-            unsafe {
-                let room = room.as_mut_ptr();
-                _mm512_storeu_si512(room.cast(), half(_mm512_castsi512_si256(found)));
-                if special.count_ones() > 32 {
-                    let high = _mm512_extracti64x4_epi64::<1>(found);
-                    _mm512_storeu_si512(room.add(32).cast(), half(high));
-                }
-            }
-            len += special.count_ones() as usize;
-        });
-        len
-    }
-}
-
+/// What this processor has beside the best, for the test that holds all ways equal.
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn check(piece: &[u8]) {
-        let is = |b: &u8| *b < b'#' || *b == b'\\' || *b > 0x7f;
-        let want: Vec<u16> = (0..).zip(piece).filter_map(|(at, b)| is(b).then_some(at)).collect();
-        let eights: Find = |piece, places| block_by_block(piece, places, special_by_eight);
-        let mut ways = vec![("portable", portable as Find), ("eights", eights), ("best", best())];
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
-            #[expect(unsafe_code, reason = "the processor was asked")]
-            ways.push(("counted", |piece, places| unsafe { x86::counted(piece, places) }));
-        }
-        for (way, find) in ways {
-            let mut places = Places { find, ..Places::new(false) };
-            places.find(piece);
-            assert_eq!(places.all(), want, "{way}");
-        }
-    }
-
-    #[test]
-    fn every_byte_is_judged_alike_and_a_piece_may_be_full_of_them() {
-        check(&(0..=255).collect::<Vec<u8>>());
-        for byte in [b' ', 0, 0x7f, 0x80, 0xff, b'\\', b'#', b'x'] {
-            for len in [0, 1, 63, 64, 65, PIECE - 1, PIECE] {
-                check(&vec![byte; len]);
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn all_ways_find_the_same_places(
-            piece in prop::collection::vec(prop_oneof![8 => b'!'..=b'~', 1 => any::<u8>(), 2 => Just(b' ')], 0..400),
-        ) {
-            check(&piece);
-        }
+#[expect(unsafe_code, reason = "the processor was asked")]
+pub(super) fn others() -> Vec<(&'static str, Find)> {
+    match is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
+        // SAFETY: as above.
+        true => vec![("counted", |piece, places| unsafe { counted(piece, places) })],
+        false => Vec::new(),
     }
 }

@@ -1,4 +1,5 @@
-//! The line that nearly every log is made of, read in one walk from its start to its end:
+//! The line that nearly every log is made of, read in one walk from its start to its end (bare ones are [`super::shape`]'s,
+//! where that may be used):
 //!
 //! ```text
 //! [INFO] 10.244.0.9:40312 - 4713 "A IN redis.cache.svc.cluster.local. udp 47 false 512" NOERROR qr,aa,rd 104 0.000148532s
@@ -11,8 +12,7 @@
 //! The cost model: a line is some 120 bytes and a dozen fields of unforeseeable lengths. What costs is not bytes but
 //! mispredicted branches (some 5 ns each) and calls, so a field's end is found by one wide compare and its trailing zeros
 //! ([`blank`], [`digits`]), not by a loop that ends somewhere new on each line. Only the newline and the name's end are
-//! searched for. Nothing is allocated, nothing is copied. Measured on one thread: 76 ns for a bare line of 137 bytes, 15 of them
-//! for its newline; 98 with a time before it, 128 in Docker's JSON, 200 behind a prefix.
+//! searched for. Nothing is allocated, nothing is copied.
 
 use super::super::record::{Kind, QType, Rcode, Record};
 use super::clock::Clock;

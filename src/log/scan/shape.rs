@@ -165,3 +165,19 @@ impl<T: Copy> Words<T> {
 }
 
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_nearly_every_line_fall_apart() {
+        let place = |text: &[u8]| {
+            let mut word = [0; 8];
+            word[8 - text.len()..].copy_from_slice(text);
+            u64::from_le_bytes(word).wrapping_mul(SPREAD) >> 60
+        };
+        assert_ne!(place(b"A"), place(b"AAAA"));
+        assert_ne!(place(b"NOERROR"), place(b"NXDOMAIN"));
+    }
+}
