@@ -1,8 +1,7 @@
 //! A policy allows exactly what its evidence says, closed over workloads: random clusters and logs, through kico,
 //! written as YAML, read again, and judged by an evaluator that shares no code with it.
 //!
-//! `KICO_CLUSTERS=100000 cargo test --release --test policy_property` looks longer. Known to be open: from cluster 1,067 on some
-//! complete ingress policies are said by `verify` to deny lookups of single pods by their address (1067, 2520).
+//! `KICO_CLUSTERS=100000 cargo test --release --test policy_property` looks longer.
 
 mod evaluator;
 mod world;
