@@ -1,0 +1,115 @@
+//! Servers that are not what they seem, and what is said where the policies are.
+
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+
+use super::*;
+use crate::cluster::model::NetworkPolicy;
+
+#[test]
+fn w21_policies_that_select_the_pods_already_are_named() {
+    let (mut world, ..) = sock_shop();
+    let mut policy = |namespace: &str, name: &str, selector: &str, types: Option<&str>| {
+        world.cluster.snapshot.policies.push(NetworkPolicy {
+            meta: Meta { namespace: namespace.into(), name: name.into(), ..Meta::default() },
+            spec: NetworkPolicySpec {
+                pod_selector: Some(LabelSelector {
+                    match_labels: Some(labels(selector)),
+                    match_expressions: None,
+                }),
+                policy_types: types.map(|kind| vec![kind.into()]),
+                ..NetworkPolicySpec::default()
+            },
+        });
+    };
+    policy("sock-shop", "allow-all", "", None);
+    policy("sock-shop", "db", "app=user-db", Some("Ingress"));
+    policy("sock-shop", "egress", "app=user-db", Some("Egress"));
+    policy("sock-shop", "others", "app=user", Some("Ingress"));
+    policy("billing", "elsewhere", "", Some("Ingress"));
+    // What this run replaces adds nothing; what an earlier one left there does.
+    policy("sock-shop", "user-db-deployment-ingress", "app=user-db", Some("Ingress"));
+    policy("sock-shop", "user-deployment-ingress", "app=user-db", Some("Ingress"));
+    let comment = &world.build().complete[0].comment;
+    let line = comment.iter().find(|line| line.contains("add up")).unwrap();
+    assert!(line.ends_with("already: allow-all, db, user-deployment-ingress"), "{line}");
+}
+
+#[test]
+fn w22_a_service_that_no_snapshot_has_is_refused() {
+    let (mut world, ..) = sock_shop();
+    let server = &mut world.report.connections[0].server;
+    (server.service, server.in_snapshot) = (None, Some(false));
+    server.name = "user-db-typo".into();
+    world.cluster.snapshot.given = true;
+    world.refuses("kubectl get pods,services,namespaces,endpointslices");
+}
+
+#[test]
+fn w23_an_endpoints_name_opens_its_whole_service_and_says_so() {
+    let (mut world, ..) = sock_shop();
+    world.renamed("db-0.user-db.sock-shop.svc.cluster.local");
+    world.report.connections[0].status = vec![Status::Widened];
+    let comment = &world.build().complete[0].comment;
+    assert!(comment.iter().any(|line| line.ends_with("; widened")), "{comment:?}");
+}
+
+#[test]
+fn w24_servers_that_are_not_their_own_pods_are_refused() {
+    let (mut world, ..) = sock_shop();
+    world.cluster.snapshot.services[0].kind = "ExternalName".into();
+    world.refuses("ExternalName");
+    let (mut world, ..) = sock_shop();
+    world.cluster.snapshot.services[0].selector.clear();
+    world.refuses("no selector");
+    let (mut world, ..) = sock_shop();
+    world.cluster.snapshot.services[0].external_ips = vec!["203.0.113.7".into()];
+    world.refuses("externalIPs");
+    let (mut world, ..) = sock_shop();
+    world.cluster.backends[0].workloads.clear();
+    world.refuses("stands behind it");
+}
+
+#[test]
+fn w24_endpoints_that_are_foreign_are_named_and_open_nothing() {
+    let (mut world, ..) = sock_shop();
+    let foreign = "10.244.0.9, Pod kube-system/etcd".to_owned();
+    world.cluster.backends[0].foreign.push(foreign);
+    let policies = world.build();
+    assert_eq!(policies.complete.len(), 1);
+    assert!(policies.refused[0].reason.contains("Pod kube-system/etcd"), "{:?}", policies.refused);
+}
+
+#[test]
+fn w26_a_threshold_is_said_in_the_comment() {
+    let world = sock_shop().0;
+    let changed = vec!["--min-queries 3".into(), "--since 2026-01-02".into()];
+    let policies = world.build_with(&Options { changed_evidence: changed, ..options() });
+    let comment = &policies.complete[0].comment;
+    assert!(comment.iter().any(|l| l.ends_with("by: --min-queries 3 --since 2026-01-02")));
+}
+
+#[test]
+fn w29_what_was_left_out_is_said_where_the_policies_are() {
+    let (mut world, _, _, service) = sock_shop();
+    let bare = world.orphan("Pod", "sock-shop/bare", "");
+    let lost = world.service("sock-shop/lost", &[bare], &[tcp(80)]);
+    world.asked(bare, service);
+    world.asked(bare, lost);
+    let mut out = Vec::new();
+    write::stream(&world.build(), &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.starts_with("---\n# INCOMPLETE: Pod sock-shop/bare asked for it"), "{text}");
+    assert!(text.contains("\n# refused: Pod sock-shop/bare: it has no lasting label"), "{text}");
+}
+
+#[test]
+fn w30_a_cluster_that_enforces_no_policy_is_named_and_host_network_is_refused() {
+    let (mut world, _, db, _) = sock_shop();
+    world.controller("DaemonSet", "kube-flannel/kube-flannel-ds", "app=flannel");
+    assert!(world.build().notes[0].contains("flannel"));
+    world.pod(db).host_network = true;
+    world.refuses("hostNetwork");
+    world.pod(db).host_network = false;
+    world.control(db).template_host_network = true;
+    world.refuses("hostNetwork");
+}
