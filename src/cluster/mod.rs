@@ -2,6 +2,7 @@
 //! ports stand behind a Service. Reads files in [`snapshot`] only; everything else is pure.
 
 pub mod addresses;
+pub mod aliases;
 pub mod backends;
 pub mod corefile;
 pub mod dns;

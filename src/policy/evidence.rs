@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use super::closure::{At, Peer};
 use super::{Options, comment, labels};
 use crate::cluster::Cluster;
+use crate::cluster::aliases::Lead;
 use crate::cluster::backends::{PodPort, Port, PortSource};
 use crate::cluster::endpoints::written_by_hand;
 use crate::cluster::workloads::WorkloadId;
@@ -57,6 +58,7 @@ enum Unsaid {
     NoPorts,
     ExternalIps,
     ByHand,
+    Alias,
 }
 
 impl Unsaid {
@@ -82,6 +84,9 @@ impl Unsaid {
             Unsaid::ExternalIps => "they asked for a Service with externalIPs",
             Unsaid::ByHand => {
                 "they asked for a Service without selector, and somebody wrote its pods down as endpoints"
+            }
+            Unsaid::Alias => {
+                "they asked for an ExternalName that leads to it, and whoever may write that says where it leads"
             }
         }
     }
@@ -124,19 +129,31 @@ pub(super) fn gather(report: &Report, cluster: &Cluster, options: &Options<'_>) 
             Err(reason) => refuse(reason),
         }
         // No right comes of it, and yet these connections would be cut.
-        for workload in written_down(server, cluster) {
+        let by_hand = server.service.map(|index| written_down(index, cluster));
+        let by_hand = by_hand.into_iter().flatten().map(|workload| (workload, Unsaid::ByHand));
+        let by_alias = led_to(server, cluster).into_iter().map(|id| (id, Unsaid::Alias));
+        for (workload, trouble) in by_hand.chain(by_alias) {
             let subject = evidence.subjects.entry(workload).or_default();
-            subject.unsaid(Unsaid::ByHand, &connection.client, cluster);
+            subject.unsaid(trouble, &connection.client, cluster);
         }
     }
     evidence
 }
 
 /// The workloads whose pods somebody wrote down as endpoints of this Service, which selects none.
-fn written_down(server: &Server, cluster: &Cluster) -> BTreeSet<WorkloadId> {
-    let listed = server.service.map(|index| written_by_hand(cluster, index)).unwrap_or_default();
+fn written_down(service: usize, cluster: &Cluster) -> BTreeSet<WorkloadId> {
+    let listed = written_by_hand(cluster, service);
     let pods = listed.values().flat_map(|listed| &listed.pods);
     pods.filter_map(|pod| cluster.workloads.of_pod.get(*pod).copied()).collect()
+}
+
+/// The workloads behind the Service that an ExternalName leads to.
+fn led_to(server: &Server, cluster: &Cluster) -> BTreeSet<WorkloadId> {
+    let Some(Lead::Service(end)) = server.service.and_then(|index| cluster.leads_to(index)) else {
+        return BTreeSet::new();
+    };
+    let behind = cluster.backends.get(end).into_iter().flat_map(|all| &all.workloads);
+    behind.map(|backend| backend.workload).chain(written_down(end, cluster)).collect()
 }
 
 impl Subject {
@@ -278,8 +295,15 @@ pub(super) fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, Strin
     let Some((index, service)) = server.service.zip(service(server, cluster)) else {
         return inferred(server, cluster);
     };
-    if service.kind == "ExternalName" || !service.external_name.is_empty() {
-        return Err("it is an ExternalName: what answers is outside the cluster".into());
+    match cluster.leads_to(index) {
+        None => {}
+        Some(Lead::Outside) => {
+            return Err("it is an ExternalName: what answers is outside the cluster".into());
+        }
+        Some(lead) => {
+            let end = lead_text(lead, cluster);
+            return Err(format!("it is an ExternalName that leads to {end}: that is no evidence"));
+        }
     }
     if service.selector.is_empty() {
         return Err("it has no selector: somebody writes its endpoints by hand".into());
@@ -292,6 +316,18 @@ pub(super) fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, Strin
     }
     let workloads = backends.workloads.iter().map(|b| (b.workload, b.ports.clone())).collect();
     Ok(Behind { workloads, source: words(backends.source), word: None })
+}
+
+/// `Service shop/db`: where an alias leads inside the cluster.
+pub(super) fn lead_text(lead: Lead, cluster: &Cluster) -> String {
+    match lead {
+        Lead::Service(end) => match cluster.snapshot.services.get(end) {
+            Some(of) => format!("Service {}/{}", of.meta.namespace, of.meta.name),
+            None => String::new(),
+        },
+        Lead::Outside => "what is outside the cluster".into(),
+        Lead::Nowhere => "what the snapshot does not have".into(),
+    }
 }
 
 /// A Service that only logs know of (DESIGN 3).

@@ -227,3 +227,20 @@ fn kinds_of_which_the_snapshot_holds_none_were_not_looked_for() {
     assert_eq!(some, ["Service", "Ingress", "PodMonitor", "APIService"]);
     assert_eq!(none.len(), 9);
 }
+
+#[test]
+fn what_an_alias_leads_to_is_behind_it() {
+    let mut snapshot = world();
+    snapshot.services.push(Service {
+        kind: "ExternalName".into(),
+        external_name: "db.other.svc.cluster.local".into(),
+        ..service("shop", "alias", "", "")
+    });
+    snapshot.entrances.push(entrance("Ingress", "shop", &[to("shop", "alias", None)]));
+    check(
+        snapshot,
+        &[
+            "other/StatefulSet/db: Ingress: traffic comes in through Ingress shop/x; from the pods that carry it, on 5432/TCP",
+        ],
+    );
+}

@@ -152,6 +152,8 @@ impl World {
     /// A Service with these workloads behind it, all with the same ports.
     fn service(&mut self, name: &str, behind: &[WorkloadId], ports: &[Port]) -> usize {
         let (namespace, name) = name.split_once('/').unwrap();
+        let key = (namespace.to_owned(), name.to_owned());
+        self.cluster.services.insert(key, self.cluster.snapshot.services.len());
         self.cluster.snapshot.services.push(Service {
             meta: Meta { namespace: namespace.into(), name: name.into(), ..Meta::default() },
             kind: "ClusterIP".into(),
@@ -170,6 +172,15 @@ impl World {
             foreign: Vec::new(),
         });
         self.cluster.backends.len() - 1
+    }
+
+    /// A Service that is another name for something.
+    fn alias(&mut self, name: &str, target: &str) -> usize {
+        let service = self.service(name, &[], &[]);
+        let of = &mut self.cluster.snapshot.services[service];
+        (of.kind, of.external_name) = ("ExternalName".into(), target.into());
+        of.selector.clear();
+        service
     }
 
     /// A connection of a workload to a Service.

@@ -73,6 +73,28 @@ fn w24_egress_what_no_policy_can_say_is_listed_and_never_widened() {
 }
 
 #[test]
+fn w24_egress_an_alias_into_the_cluster_is_no_peer_and_said_for_what_it_is() {
+    let (mut world, user, ..) = shop();
+    for (target, part) in [
+        (
+            "user-db.sock-shop.svc.cluster.local",
+            "says where it leads: Service shop/alias, to Service sock-shop/user-db",
+        ),
+        (
+            "gone.sock-shop.svc.cluster.local",
+            "Service shop/alias, to what the snapshot does not have",
+        ),
+        ("db.example.org", "whose answer is outside the cluster: Service shop/alias"),
+    ] {
+        let alias = world.alias("shop/alias", target);
+        world.asked(user, alias);
+        world.lacks(part);
+        assert_eq!(rules(&world.one().0), [DNS, "sock-shop:app=user-db 27017/TCP"]);
+        world.report.connections.pop();
+    }
+}
+
+#[test]
 fn w15_egress_servers_and_clients_on_host_network_have_none() {
     let (mut world, user, ..) = shop();
     let agent = world.deployment("shop/agent", "app=agent");

@@ -3,7 +3,7 @@
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 
 use super::*;
-use crate::cluster::model::NetworkPolicy;
+use crate::cluster::model::{Endpoint, EndpointSlice, NetworkPolicy};
 
 #[test]
 fn w21_policies_that_select_the_pods_already_are_named() {
@@ -112,4 +112,45 @@ fn w30_a_cluster_that_enforces_no_policy_is_named_and_host_network_is_refused() 
     world.pod(db).host_network = false;
     world.control(db).template_host_network = true;
     world.refuses("hostNetwork");
+}
+
+#[test]
+fn w24_who_asked_for_an_alias_of_it_is_left_out_and_named() {
+    let (mut world, _, _, service) = sock_shop();
+    let web = world.deployment("billing/web", "app=web");
+    let alias = world.alias("billing/db", "user-db.sock-shop.svc.cluster.local");
+    let second = world.alias("billing/db2", "db.billing.svc.cluster.local.");
+    world.asked(web, second);
+    let policy = world.leaves_out("an ExternalName that leads to it, and whoever may write that says where it leads: Deployment billing/web");
+    assert_eq!(items(&policy).len(), 1);
+    let said = &world.build().refused[0];
+    assert_eq!(
+        (said.object.as_str(), said.reason.as_str()),
+        (
+            "Service billing/db2",
+            "it is an ExternalName that leads to Service sock-shop/user-db: that is no evidence"
+        )
+    );
+    // Pods that somebody wrote down behind it are reached as well.
+    let (of, pod) =
+        (&mut world.cluster.snapshot.services[service], &mut world.cluster.snapshot.pods[1]);
+    of.selector.clear();
+    world.cluster.backends[service].workloads.clear();
+    pod.addresses = vec!["10.1.0.9".parse().unwrap()];
+    world.cluster.slices = vec![vec![0]];
+    let endpoint = Endpoint { addresses: pod.addresses.clone(), ..Endpoint::default() };
+    world.cluster.snapshot.slices =
+        vec![EndpointSlice { endpoints: vec![endpoint], ..EndpointSlice::default() }];
+    world.report.connections.remove(0);
+    let refused = world.build().refused;
+    assert!(
+        refused
+            .iter()
+            .any(|r| r.object.ends_with("user-db")
+                && r.reason.contains("ExternalName that leads to it")),
+        "{refused:?}"
+    );
+    // One that leads away is nobody's.
+    world.cluster.snapshot.services[alias].external_name = "db.example.org".into();
+    world.refuses("outside the cluster");
 }
