@@ -143,6 +143,13 @@ impl Found<'_> {
                 let why = "it is reached from outside, by externalIPs of";
                 self.add(id, "externalIPs", object(), why, outside());
             }
+            for rewrite in self.cluster.rewrites.iter().filter(|rewrite| rewrite.leads_to(service))
+            {
+                let why = "names outside the cluster are rewritten to it, by the Corefile of";
+                let needs =
+                    format!("from whoever asks for those{}", on(ports(service, &behind, None)));
+                self.add(id, "rewrite", rewrite.object.clone(), why, needs);
+            }
             if let Some(needs) = scrape(&service.meta.annotations) {
                 self.add(id, "scrape annotation", object(), SCRAPED, needs);
             }

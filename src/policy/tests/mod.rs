@@ -35,6 +35,7 @@ pub(super) fn cluster() -> Cluster {
         services: BTreeMap::new(),
         backends: Vec::new(),
         autopath: false,
+        rewrites: Vec::new(),
         lifetimes: Vec::new(),
         slices: Vec::new(),
         dns_services: Vec::new(),

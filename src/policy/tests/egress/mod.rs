@@ -164,7 +164,8 @@ fn has_only(value: &Value, keys: &[&str]) {
     let mut found: Vec<_> =
         value.as_mapping().unwrap().keys().map(|k| k.as_str().unwrap()).collect();
     let mut keys = keys.to_vec();
-    (found.sort_unstable(), keys.sort_unstable());
+    found.sort_unstable();
+    keys.sort_unstable();
     assert_eq!(found, keys, "{value:?}");
 }
 
