@@ -220,6 +220,35 @@ fn both_directions_are_two_policies() {
 }
 
 #[test]
+fn a_refusal_beside_the_other_direction_says_which_it_is() {
+    let (mut world, user, db, _) = shop();
+    let api = world.by_hand("default/kubernetes", &[(&["192.0.2.7"], 6443)]);
+    world.asked(user, api);
+    world.asked_as("Unknown", "10.9.9.9", api);
+    world.pod(db).host_network = true;
+    let said = |directions| {
+        let refused = world.build_with(&Options { directions, ..options() }).refused;
+        let lines = refused.into_iter().map(|r| format!("{}: {}", r.object, r.reason));
+        lines.filter(|line| !line.contains("kube-dns")).collect::<Vec<_>>()
+    };
+    let host = "its pods use hostNetwork, where a NetworkPolicy has no effect";
+    let hand = "it has no selector: somebody writes its endpoints by hand";
+    let ingress = said(&[Direction::Ingress]);
+    let expected = [
+        format!("Service default/kubernetes: {hand}"),
+        format!("Deployment sock-shop/user-db: {host}"),
+    ];
+    assert_eq!(ingress, expected);
+    // The egress policy leads to those endpoints.
+    let both = said(&[Direction::Ingress, Direction::Egress]);
+    let expected = [
+        format!("Service default/kubernetes: for ingress: {hand}"),
+        format!("Deployment sock-shop/user-db: no ingress policy: {host}"),
+    ];
+    assert_eq!(both, expected);
+}
+
+#[test]
 fn egress_filters_choose_clients_and_change_no_policy() {
     let (mut world, user, ..) = shop();
     let front = world.deployment("sock-shop/front", "app=front");
