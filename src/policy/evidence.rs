@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::beside::beside;
 use super::closure::{At, Peer};
 use super::{Options, comment, labels};
 use crate::cluster::Cluster;
 use crate::cluster::aliases::Lead;
 use crate::cluster::backends::{PodPort, Port, PortSource};
-use crate::cluster::endpoints::written_by_hand;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Client, Connection, Proof, Report, Server, ServerKind, Status};
 
@@ -47,7 +47,7 @@ pub(super) struct Asked {
 
 /// Why a client that was seen is in no policy.
 #[derive(Clone, Copy, Debug)]
-enum Unsaid {
+pub(super) enum Unsaid {
     Unknown,
     Ambiguous,
     Node,
@@ -58,6 +58,7 @@ enum Unsaid {
     NoPorts,
     ExternalIps,
     ByHand,
+    Foreign,
     Alias,
 }
 
@@ -84,6 +85,9 @@ impl Unsaid {
             Unsaid::ExternalIps => "they asked for a Service with externalIPs",
             Unsaid::ByHand => {
                 "they asked for a Service without selector, and somebody wrote its pods down as endpoints"
+            }
+            Unsaid::Foreign => {
+                "they asked for a Service that does not select its pods, and somebody wrote those down as endpoints"
             }
             Unsaid::Alias => {
                 "they asked for an ExternalName that leads to it, and whoever may write that says where it leads"
@@ -129,31 +133,12 @@ pub(super) fn gather(report: &Report, cluster: &Cluster, options: &Options<'_>) 
             Err(reason) => refuse(reason),
         }
         // No right comes of it, and yet these connections would be cut.
-        let by_hand = server.service.map(|index| written_down(index, cluster));
-        let by_hand = by_hand.into_iter().flatten().map(|workload| (workload, Unsaid::ByHand));
-        let by_alias = led_to(server, cluster).into_iter().map(|id| (id, Unsaid::Alias));
-        for (workload, trouble) in by_hand.chain(by_alias) {
+        for (workload, trouble) in beside(server, cluster) {
             let subject = evidence.subjects.entry(workload).or_default();
             subject.unsaid(trouble, &connection.client, cluster);
         }
     }
     evidence
-}
-
-/// The workloads whose pods somebody wrote down as endpoints of this Service, which selects none.
-fn written_down(service: usize, cluster: &Cluster) -> BTreeSet<WorkloadId> {
-    let listed = written_by_hand(cluster, service);
-    let pods = listed.values().flat_map(|listed| &listed.pods);
-    pods.filter_map(|pod| cluster.workloads.of_pod.get(*pod).copied()).collect()
-}
-
-/// The workloads behind the Service that an ExternalName leads to.
-fn led_to(server: &Server, cluster: &Cluster) -> BTreeSet<WorkloadId> {
-    let Some(Lead::Service(end)) = server.service.and_then(|index| cluster.leads_to(index)) else {
-        return BTreeSet::new();
-    };
-    let behind = cluster.backends.get(end).into_iter().flat_map(|all| &all.workloads);
-    behind.map(|backend| backend.workload).chain(written_down(end, cluster)).collect()
 }
 
 impl Subject {

@@ -1,11 +1,11 @@
 //! Report × Cluster → NetworkPolicies, each no wider than its evidence, or a refusal with the reason.
 //! Ingress of servers, egress of clients. It reads no file and knows no clock; it never widens a selector so that a policy can be written.
 //!
-//! `evidence` says who asked for which workload, on which ports, and `egress` the same from the client's side;
-//! `egress_dns` is the rule without which no egress policy is written; `selectors` which labels stand for a workload;
-//! `closure` what of the evidence those labels can say without saying more; `build` decides who gets a policy,
-//! `around` looks at what else the snapshot says, [`deny`] at which namespaces can be shut; `draft`, `object` and
-//! `comment` make the object and the lines above it, [`cilium`] says the same to Cilium, [`yaml`] and [`mod@write`] are
+//! `evidence` says who asked for which workload, on which ports, `beside` whom else a lookup may have led to, and `egress` the
+//! same from the client's side; `egress_dns` is the rule without which no egress policy is written; `selectors` which
+//! labels stand for a workload; `closure` what of the evidence those labels can say without saying more; `build` decides who
+//! gets a policy, `around` looks at what else the snapshot says, [`deny`] at which namespaces can be shut; `draft`, `object`
+//! and `comment` make the object and the lines above it, [`cilium`] says the same to Cilium, [`yaml`] and [`mod@write`] are
 //! the bytes. The other way round, [`evaluate`] says what any policies mean, sharing nothing with what writes them, and
 //! [`verify`] what they would do to what was seen.
 //!
@@ -25,6 +25,7 @@
 //! | W27 | whoever may create pods with a peer's labels has its rights: no selector can help, the README says so |
 
 mod around;
+mod beside;
 mod build;
 pub mod cilium;
 mod closure;

@@ -86,6 +86,9 @@ impl World {
             {
                 truth.doubtful.extend(self.behind(end));
             }
+            if let Asked::Service(service, _) = row.asked {
+                truth.doubtful.extend(self.written_down(service));
+            }
             match (&row.asked, self.who(row.ip, row.time)) {
                 (Asked::Nothing, _) => {}
                 (Asked::Service(service, _), Who::Doubtful) => {
@@ -196,6 +199,20 @@ impl World {
             }));
         }
         loads
+    }
+
+    /// The workloads whose pods somebody wrote down beside a Service's own.
+    fn written_down(&self, service: usize) -> BTreeSet<usize> {
+        let of = &self.services[service];
+        let own = self.behind(service);
+        let is_other = |pod: &&usize| {
+            let made = &self.pods[**pod];
+            of.kind == "ClusterIP"
+                && !made.finished
+                && made.ip != self.node
+                && !own.contains(&made.load)
+        };
+        of.forged.iter().filter(is_other).map(|pod| self.pods[*pod].load).collect()
     }
 
     /// The Service that an alias leads to in the end; aliases lead to earlier ones only.

@@ -115,6 +115,33 @@ fn w30_a_cluster_that_enforces_no_policy_is_named_and_host_network_is_refused() 
 }
 
 #[test]
+fn w24_whose_pods_are_foreign_endpoints_is_incomplete_and_knows_who_asked() {
+    let (mut world, user, db, service) = sock_shop();
+    let web = world.deployment("sock-shop/web", "app=web");
+    let other = world.service("sock-shop/other", &[user], &[tcp(80)]);
+    let address: IpAddr = "10.1.0.9".parse().unwrap();
+    world.pod(db).addresses = vec![address];
+    world.cluster.backends[other].foreign.push("10.1.0.9 (no pod)".into());
+    let endpoint = Endpoint { addresses: vec![address], ..Endpoint::default() };
+    let slice = EndpointSlice { endpoints: vec![endpoint], ..EndpointSlice::default() };
+    world.cluster.snapshot.slices = vec![slice];
+    world.cluster.slices = vec![vec![], vec![0]];
+    world.asked(web, other);
+    let policies = world.build();
+    let names = |list: &[Policy]| -> Vec<String> {
+        list.iter().filter_map(|policy| policy.object.metadata.name.clone()).collect()
+    };
+    assert_eq!(names(&policies.complete), ["user-deployment-ingress"]);
+    assert_eq!(names(&policies.incomplete), ["user-db-deployment-ingress"]);
+    let said = "a Service that does not select its pods, and somebody wrote those down as endpoints: Deployment sock-shop/web";
+    assert!(policies.incomplete[0].incomplete[0].ends_with(said), "{policies:?}");
+    // The Service's own pods are not foreign, and nobody's are once they are gone.
+    world.asked(web, service);
+    world.finish(db);
+    assert_eq!(names(&world.build().incomplete), [""; 0]);
+}
+
+#[test]
 fn w24_who_asked_for_an_alias_of_it_is_left_out_and_named() {
     let (mut world, _, _, service) = sock_shop();
     let web = world.deployment("billing/web", "app=web");
