@@ -17,8 +17,8 @@ pub struct Directives {
     /// The classes of the `log` plugins, sorted (`all`, `denial`, `error`, `success`). Of server blocks with
     /// `kubernetes`; of all if there is none, as in a DNS cache. Empty: `log` is off.
     pub log: Vec<String>,
-    /// The names that its `rewrite` plugins lead to, as they are written.
-    pub rewrites: Vec<String>,
+    /// The rules for names of its `rewrite` plugins, as they are written.
+    pub rewrites: Vec<rewrites::Rule>,
 }
 
 /// Reads a Corefile. It never fails: what makes no sense says nothing.
@@ -51,7 +51,7 @@ struct Server {
     domains: Vec<String>,
     autopath: bool,
     log: Vec<String>,
-    rewrites: Vec<String>,
+    rewrites: Vec<rewrites::Rule>,
 }
 
 /// A word, and whether it is the first of its line.
@@ -189,10 +189,7 @@ impl Server {
                 self.domains.extend(zones.filter_map(|zone| domain(zone)));
             }
             "autopath" => self.autopath = true,
-            "rewrite" => {
-                let targets = rewrites::targets(arguments, &directive.inner);
-                self.rewrites.extend(targets.map(str::to_owned));
-            }
+            "rewrite" => self.rewrites.extend(rewrites::rules(arguments, &directive.inner)),
             "log" => {
                 let lines = directive.inner.iter().filter_map(|line| line.split_first());
                 let classes = lines.filter(|(word, _)| *word == "class").flat_map(|(_, all)| all);
@@ -296,7 +293,11 @@ mod tests {
     fn rewrites_are_seen_in_lines_and_in_blocks() {
         let text = ". {\n rewrite name a.example b.shop.svc.c\n rewrite stop {\n  name regex (.*)\\.x {1}.shop.svc.c\n  \
                     answer name (.*)\\.shop {1}.x\n }\n rewrite type ANY A\n kubernetes c\n}";
-        assert_eq!(read(text).rewrites, ["b.shop.svc.c", "{1}.shop.svc.c"]);
+        let rules = format!("{:?}", read(text).rewrites);
+        assert_eq!(rules.matches("Rule").count(), 2, "{rules}");
+        for part in ["\"a.example\"", "\"b.shop.svc.c\"", "\"regex\"", "\"{1}.shop.svc.c\""] {
+            assert!(rules.contains(part), "{rules}");
+        }
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Cluster {
         let domains = dns::domains(&corefiles, domains);
         let rewrites = snapshot.corefiles.iter().zip(&corefiles).flat_map(|(file, read)| {
             let object = format!("ConfigMap {}/{}", file.namespace, file.name);
-            let lead = |to: &String| Rewrite::new(object.clone(), to, &domains);
+            let lead = |rule| Rewrite::new(object.clone(), rule, &domains);
             read.rewrites.iter().filter_map(lead).collect::<Vec<_>>()
         });
         Cluster {

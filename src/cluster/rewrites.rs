@@ -1,5 +1,6 @@
 //! The `rewrite` plugin of a Corefile: names outside the cluster that lead to its Services. CoreDNS logs the name that was
-//! asked, so nobody sees where it led; what such a rewrite can lead to is all that is said here. It matches no name.
+//! asked, so nobody sees where it led; what such a rewrite can lead to is said here. It reads no regular expression: one may match
+//! any name.
 
 use super::model::Service;
 
@@ -8,6 +9,8 @@ use super::model::Service;
 pub struct Rewrite {
     /// The Corefile's object: `ConfigMap kube-system/coredns`. Untrusted text.
     pub object: String,
+    kind: String,
+    from: String,
     /// The namespace that stands there; `None`: what matched decides.
     namespace: Option<String>,
     /// The same of the Service's name.
@@ -21,9 +24,22 @@ impl Rewrite {
         is(&self.namespace, &service.meta.namespace) && is(&self.service, &service.meta.name)
     }
 
-    /// What a target means in these domains. `None`: it does not lead to a Service.
-    pub(super) fn new(object: String, target: &str, domains: &[String]) -> Option<Rewrite> {
-        let target = target.trim_end_matches('.').to_ascii_lowercase();
+    /// Whether it may be about this name, which has no final dot.
+    pub fn may_match(&self, name: &str) -> bool {
+        let from = self.from.as_str();
+        match self.kind.as_str() {
+            "exact" => name == from,
+            "prefix" => name.starts_with(from),
+            "suffix" => name.ends_with(from),
+            "substring" => name.contains(from),
+            _ => true,
+        }
+    }
+
+    /// What a rule means in these domains. `None`: it does not lead to a Service.
+    pub(super) fn new(object: String, rule: &Rule, domains: &[String]) -> Option<Rewrite> {
+        let plain = |text: &str| text.trim_end_matches('.').to_ascii_lowercase();
+        let (target, from) = (plain(&rule.to), plain(&rule.from));
         let rest = domains.iter().find_map(|domain| {
             let rest = target.strip_suffix(domain.as_str())?.strip_suffix('.').unwrap_or_default();
             if rest == "svc" { Some("") } else { rest.strip_suffix(".svc") }
@@ -35,29 +51,42 @@ impl Rewrite {
             labels.next().filter(known).map(str::to_owned)
         };
         let (namespace, service) = (label(), label());
-        Some(Rewrite { object, namespace, service })
+        Some(Rewrite { object, kind: rule.kind.clone(), from, namespace, service })
     }
 }
 
-/// The names that a `rewrite` leads to, as they are written: of its own line, or of the lines of its block.
-pub(super) fn targets<'a>(
+/// A rule for names, as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    kind: String,
+    from: String,
+    to: String,
+}
+
+/// The rules for names of a `rewrite`: on its own line, or on the lines of its block.
+pub(super) fn rules<'a>(
     arguments: &'a [String],
     inner: &'a [Vec<String>],
-) -> impl Iterator<Item = &'a str> {
+) -> impl Iterator<Item = Rule> + 'a {
     let is_flow = arguments.first().is_some_and(|word| word == "continue" || word == "stop");
     let own = arguments.get(usize::from(is_flow)..).unwrap_or_default();
-    std::iter::once(own).chain(inner.iter().map(Vec::as_slice)).filter_map(target)
+    std::iter::once(own).chain(inner.iter().map(Vec::as_slice)).filter_map(|words| rule(words))
 }
 
 /// `name [exact|prefix|suffix|substring|regex] FROM TO [answer ...]`
-fn target(words: &[String]) -> Option<&str> {
+fn rule(words: &[String]) -> Option<Rule> {
     let (field, rest) = words.split_first()?;
     if field != "name" {
         return None;
     }
     let kinds = ["exact", "prefix", "suffix", "substring", "regex"];
     let has_kind = rest.len() > 2 && rest.first().is_some_and(|k| kinds.contains(&k.as_str()));
-    rest.get(1 + usize::from(has_kind)).map(String::as_str)
+    let (kind, rest) = match rest.split_first() {
+        Some((kind, rest)) if has_kind => (kind.as_str(), rest),
+        _ => ("exact", rest),
+    };
+    let [from, to, ..] = rest else { return None };
+    Some(Rule { kind: kind.to_owned(), from: from.clone(), to: to.clone() })
 }
 
 #[cfg(test)]
@@ -83,13 +112,31 @@ mod tests {
             ("cluster.local", ""),
         ] {
             let domains = ["cluster.local".to_owned(), "corp.example".into()];
-            let rewrite = Rewrite::new(String::new(), target, &domains);
+            let rule = Rule { kind: "exact".into(), from: "a".into(), to: target.into() };
+            let rewrite = Rewrite::new(String::new(), &rule, &domains);
             let all = [("shop", "db"), ("shop", "web"), ("bank", "db")];
             let leads = all.iter().filter(|(namespace, name)| {
                 rewrite.as_ref().is_some_and(|r| r.leads_to(&service(namespace, name, "", "")))
             });
             let leads: Vec<String> = leads.map(|(ns, name)| format!("{ns}/{name}")).collect();
             assert_eq!(leads.join(" "), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_rewrite_may_be_about_the_names_that_it_says() {
+        for (kind, from, yes, no) in [
+            ("exact", "A.corp.", "a.corp", "b.a.corp"),
+            ("suffix", ".corp.", "a.corp", "a.corp.example"),
+            ("prefix", "a.", "a.corp", "b.a.corp"),
+            ("substring", ".corp.", "a.corp", "a.example"),
+            ("regex", "x", "anything", ""),
+        ] {
+            let (kind, from) = (kind.to_owned(), from.to_owned());
+            let rule = Rule { kind, from, to: "db.shop.svc.c".into() };
+            let rewrite = Rewrite::new(String::new(), &rule, &["c".to_owned()]).unwrap();
+            assert!(rewrite.may_match(yes), "{rule:?}");
+            assert!(no.is_empty() || !rewrite.may_match(no), "{rule:?}");
         }
     }
 
@@ -112,7 +159,8 @@ mod tests {
         ] {
             let inner: Vec<Vec<String>> = block.lines().map(words).collect();
             let line = words(line);
-            assert_eq!(targets(&line, &inner).collect::<Vec<_>>().join(" "), expected);
+            let found: Vec<String> = rules(&line, &inner).map(|rule| rule.to).collect();
+            assert_eq!(found.join(" "), expected);
         }
     }
 }

@@ -11,9 +11,9 @@
 //!
 //! # Every way to be wider than the evidence
 //!
-//! A policy generator can go wrong in thirty-one known ways. Each has a test whose name begins with the number
-//! (`w07_…`; those that concern egress too also `w07_egress_…`), in `policy/tests/`, and `tests/policy_property.rs` looks
-//! at all of them at once. Where only a part can be tested here, or none:
+//! A policy generator can go wrong in thirty-one known ways. Each has a test whose name says the number (`w07_…`; those of
+//! egress `w07_egress_…`), in `policy/tests/wider/` and `policy/tests/egress/`, W28 in `policy/tests/output.rs` too, and
+//! `tests/policy_property.rs` looks at all of them at once. Where only a part can be tested here, or none:
 //!
 //! | | |
 //! |---|---|
@@ -22,7 +22,7 @@
 //! | W22 | names are read, from the right, by `name` and `cluster::names`; what is not in the snapshot is tested here |
 //! | W25 | which types make a connection is decided in `connections`; what is no evidence is tested here |
 //! | W26 | one lookup is a connection (DESIGN 10); that a threshold was set is said in the comment |
-//! | W27 | whoever may create pods with a peer's labels has its rights: no selector can help, the README says so |
+//! | W27 | no test can be: whoever may create pods with a peer's labels has its rights: no selector can help, the README says so |
 
 mod around;
 mod beside;

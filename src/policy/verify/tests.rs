@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::cluster::backends::{PodPort, Port};
-use crate::cluster::model::{Node, Pod, Protocol, Service, Snapshot};
+use crate::cluster::model::{Corefile, Node, Pod, Protocol, Service, Snapshot};
 use crate::cluster::tests_support::{
     cluster, container, controller, ip, labels, meta, owned, pod, service, until,
 };
@@ -62,6 +62,11 @@ fn world() -> Cluster {
             Node { meta: meta("", "n1"), addresses: vec![ip("192.168.0.1")], ..Node::default() },
             Node { meta: meta("", "n2"), addresses: vec![ip("192.168.0.2")], ..Node::default() },
         ],
+        corefiles: vec![Corefile {
+            namespace: "kube-system".into(),
+            name: "coredns".into(),
+            text: ". {\n rewrite name suffix .corp.example .shop.svc.cluster.local\n}".into(),
+        }],
         ..Snapshot::default()
     })
 }
@@ -259,6 +264,14 @@ fn an_alias_is_what_it_leads_to() {
     check(&[to_db], "web:web-0", "alias-out", "denied");
     let gone = "unknown; the snapshot does not have what this ExternalName leads to";
     check(&[], "web:web-0", "alias-gone", gone);
+}
+
+#[test]
+fn a_name_that_the_corefile_rewrites_into_the_cluster_is_not_allowed_unseen() {
+    let why = "unknown; the Corefile may rewrite this name into the cluster, and who is asked there the log does not say";
+    check(&[], "web:web-0", "db.corp.example", why);
+    check(&[], "web:web-0", "db.example", "allowed");
+    check(&["{policyTypes: [Egress]}"], "web:web-0", "db.corp.example", "denied");
 }
 
 #[test]
