@@ -70,7 +70,7 @@ pub(super) fn rules<'a>(
 ) -> impl Iterator<Item = Rule> + 'a {
     let is_flow = arguments.first().is_some_and(|word| word == "continue" || word == "stop");
     let own = arguments.get(usize::from(is_flow)..).unwrap_or_default();
-    std::iter::once(own).chain(inner.iter().map(Vec::as_slice)).filter_map(|words| rule(words))
+    std::iter::once(own).chain(inner.iter().map(Vec::as_slice)).filter_map(rule)
 }
 
 /// `name [exact|prefix|suffix|substring|regex] FROM TO [answer ...]`
