@@ -243,27 +243,6 @@ fn ctrl_c_ends_a_pipe_and_the_report_is_written() {
     assert_eq!(checks::json(&done.stdout, wanted), Vec::<String>::new());
 }
 
-/// kubectl reads what serde wrote: labels that YAML would take for something else arrive as they were.
-#[test]
-fn policies_survive_kubectl() {
-    if !have("kubectl") {
-        return;
-    }
-    let dir = scratch();
-    let traps = root().join("testdata/cases/policy-yaml-traps");
-    let (output, exit) = bash(
-        &format!(
-            "kico analyze -q {0}/log.txt -S {0}/pods.yaml -o netpol > p.yaml && kubectl label --local -f p.yaml x=y -o json",
-            traps.display()
-        ),
-        dir.path(),
-    );
-    assert_eq!(exit, Some(0), "{output}");
-    for trap in ["yes", "no", "on", "y", "null", "1e3", "0x1f", "0123", "1_000", "true"] {
-        assert!(output.contains(&format!("\"app\": \"{trap}\"")), "{trap}: {output}");
-    }
-}
-
 #[test]
 fn the_table_and_the_policies_of_the_one_liner_are_yaml() {
     if !have("kubectl") {

@@ -1,7 +1,10 @@
-//! A Corefile's text → what kico asks of it: the cluster domains, and whether `autopath` and `log` are on. Reads the
+//! A Corefile's text → what kico asks of it: the cluster domains, and whether `autopath` and `log` are on, where
+//! `rewrite` leads. Reads the
 //! Caddyfile form as CoreDNS does (blocks, quotes, comments, snippets); what it imports from other files it cannot see.
 
 use std::collections::BTreeMap;
+
+use super::rewrites;
 
 /// What a Corefile says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct Directives {
     /// The classes of the `log` plugins, sorted (`all`, `denial`, `error`, `success`). Of server blocks with
     /// `kubernetes`; of all if there is none, as in a DNS cache. Empty: `log` is off.
     pub log: Vec<String>,
+    /// The rules for names of its `rewrite` plugins, as they are written.
+    pub rewrites: Vec<rewrites::Rule>,
 }
 
 /// Reads a Corefile. It never fails: what makes no sense says nothing.
@@ -24,6 +29,7 @@ pub fn read(text: &str) -> Directives {
     let serves_cluster = servers.iter().any(|server| server.kubernetes);
     for server in servers {
         all.autopath |= server.autopath;
+        all.rewrites.extend(server.rewrites);
         for domain in server.domains {
             if !all.domains.contains(&domain) {
                 all.domains.push(domain);
@@ -45,6 +51,7 @@ struct Server {
     domains: Vec<String>,
     autopath: bool,
     log: Vec<String>,
+    rewrites: Vec<rewrites::Rule>,
 }
 
 /// A word, and whether it is the first of its line.
@@ -182,6 +189,7 @@ impl Server {
                 self.domains.extend(zones.filter_map(|zone| domain(zone)));
             }
             "autopath" => self.autopath = true,
+            "rewrite" => self.rewrites.extend(rewrites::rules(arguments, &directive.inner)),
             "log" => {
                 let lines = directive.inner.iter().filter_map(|line| line.split_first());
                 let classes = lines.filter(|(word, _)| *word == "class").flat_map(|(_, all)| all);
@@ -279,6 +287,17 @@ mod tests {
         let text =
             "(base) {\n log\n autopath @kubernetes\n}\n. {\n import base\n kubernetes a b\n}";
         check(text, &["a", "b"], true, &["all"]);
+    }
+
+    #[test]
+    fn rewrites_are_seen_in_lines_and_in_blocks() {
+        let text = ". {\n rewrite name a.example b.shop.svc.c\n rewrite stop {\n  name regex (.*)\\.x {1}.shop.svc.c\n  \
+                    answer name (.*)\\.shop {1}.x\n }\n rewrite type ANY A\n kubernetes c\n}";
+        let rules = format!("{:?}", read(text).rewrites);
+        assert_eq!(rules.matches("Rule").count(), 2, "{rules}");
+        for part in ["\"a.example\"", "\"b.shop.svc.c\"", "\"regex\"", "\"{1}.shop.svc.c\""] {
+            assert!(rules.contains(part), "{rules}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! What somebody wrote down as the endpoints of a Service without selector: which address, whose it is, on which ports.
+//! What somebody wrote down as the endpoints of a Service: which address, whose it is, on which ports.
 //! It says what is written and who holds it; what may be made of it is for others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::Cluster;
@@ -53,6 +53,30 @@ pub fn written_by_hand(cluster: &Cluster, service: usize) -> BTreeMap<IpAddr, Li
         listed.ports.dedup();
     }
     found
+}
+
+/// The pods that stand in the slices of a Service that has a selector, and are not its own: indices of pods that are still
+/// there and hold such an address, but for those of the host's network. Somebody wrote them down.
+pub fn foreign_pods(cluster: &Cluster, service: usize) -> BTreeSet<usize> {
+    let Some(behind) = cluster.backends.get(service).filter(|all| !all.foreign.is_empty()) else {
+        return BTreeSet::new();
+    };
+    let slices = cluster.slices.get(service).into_iter().flatten();
+    let slices = slices.filter_map(|index| cluster.snapshot.slices.get(*index));
+    let addresses: BTreeSet<IpAddr> = slices
+        .flat_map(|slice| &slice.endpoints)
+        .flat_map(|endpoint| &endpoint.addresses)
+        .map(IpAddr::to_canonical)
+        .collect();
+    let own: BTreeSet<usize> = behind.workloads.iter().flat_map(|b| &b.pods).copied().collect();
+    let pods = cluster.snapshot.pods.iter().enumerate();
+    let listed = pods.filter(|(index, pod)| {
+        !pod.host_network
+            && !own.contains(index)
+            && cluster.is_present(*index)
+            && pod.addresses.iter().any(|address| addresses.contains(&address.to_canonical()))
+    });
+    listed.map(|(index, _)| index).collect()
 }
 
 /// A slice's ports, as far as its Service has them.

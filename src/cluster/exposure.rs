@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Cluster;
+use super::aliases::Lead;
 use super::backends::{PodPort, Port};
 use super::endpoints::written_by_hand;
 use super::model::{Entrance, Labels, Meta, Monitor, Pod, Service, TargetPort, Watched};
@@ -103,8 +104,13 @@ impl Found<'_> {
         self.all.entry(id).or_default().insert(exposure);
     }
 
-    /// The workloads behind a Service, with their ports; also where somebody wrote their pods down by hand.
+    /// The workloads behind a Service, or behind the one that it is an alias of, with their ports; also where somebody wrote
+    /// their pods down by hand.
     fn behind(&self, service: usize) -> Vec<(WorkloadId, Vec<Port>)> {
+        let service = match self.cluster.leads_to(service) {
+            Some(Lead::Service(end)) => end,
+            _ => service,
+        };
         let own = self.cluster.backends.get(service).map_or(&[][..], |all| &all.workloads);
         let mut found: Vec<_> = own.iter().map(|b| (b.workload, b.ports.clone())).collect();
         for listed in written_by_hand(self.cluster, service).into_values() {
@@ -136,6 +142,13 @@ impl Found<'_> {
             if !service.external_ips.is_empty() {
                 let why = "it is reached from outside, by externalIPs of";
                 self.add(id, "externalIPs", object(), why, outside());
+            }
+            for rewrite in self.cluster.rewrites.iter().filter(|rewrite| rewrite.leads_to(service))
+            {
+                let why = "names outside the cluster are rewritten to it, by the Corefile of";
+                let needs =
+                    format!("from whoever asks for those{}", on(ports(service, &behind, None)));
+                self.add(id, "rewrite", rewrite.object.clone(), why, needs);
             }
             if let Some(needs) = scrape(&service.meta.annotations) {
                 self.add(id, "scrape annotation", object(), SCRAPED, needs);

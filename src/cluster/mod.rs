@@ -2,6 +2,7 @@
 //! ports stand behind a Service. Reads files in [`snapshot`] only; everything else is pure.
 
 pub mod addresses;
+pub mod aliases;
 pub mod backends;
 pub mod corefile;
 pub mod dns;
@@ -13,6 +14,7 @@ pub mod model;
 pub mod names;
 pub mod objects;
 pub mod ports;
+pub mod rewrites;
 pub mod selector;
 pub mod snapshot;
 pub mod spans;
@@ -25,6 +27,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use lifetimes::Lifetime;
 use model::Snapshot;
+use rewrites::Rewrite;
 
 /// Snapshots, joined and indexed: the one value that everything downstream asks.
 #[derive(Debug, Default)]
@@ -35,6 +38,8 @@ pub struct Cluster {
     pub domains: Vec<String>,
     /// Whether CoreDNS walks the search path itself, and logs only the first name of it.
     pub autopath: bool,
+    /// Where names outside the cluster are rewritten to, by its Corefiles.
+    pub rewrites: Vec<rewrites::Rewrite>,
     /// Every workload, and whose pods are whose.
     pub workloads: workloads::Workloads,
     /// Pod index → when it held its addresses, and whether it is still there.
@@ -61,8 +66,15 @@ impl Cluster {
         let addresses = addresses::Addresses::new(&snapshot, &workloads, &lifetimes);
         let slices = slices_of(&snapshot);
         let backends = backends::all(&snapshot, &workloads, &lifetimes, &slices);
+        let domains = dns::domains(&corefiles, domains);
+        let rewrites = snapshot.corefiles.iter().zip(&corefiles).flat_map(|(file, read)| {
+            let object = format!("ConfigMap {}/{}", file.namespace, file.name);
+            let lead = |rule| Rewrite::new(object.clone(), rule, &domains);
+            read.rewrites.iter().filter_map(lead).collect::<Vec<_>>()
+        });
         Cluster {
-            domains: dns::domains(&corefiles, domains),
+            rewrites: rewrites.collect(),
+            domains,
             autopath: corefiles.iter().any(|file| file.autopath),
             services: services_by_name(&snapshot),
             dns_services: dns::services(&snapshot),

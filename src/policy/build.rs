@@ -183,13 +183,15 @@ impl Side<'_> {
         cluster: &Cluster,
         options: &Options<'_>,
     ) -> Vec<Refusal> {
+        // With both directions, what is refused in one may be allowed in the other.
+        let is_alone = options.directions.len() == 1;
         let asked = refused.into_iter().filter(|(id, _)| options.wants(self.direction, *id));
         let workloads = asked.map(|(id, reason)| Refusal {
             namespace: cluster.workloads.get(id).namespace.clone(),
             object: display(id, cluster),
             reason: match self.direction {
-                Direction::Ingress => reason,
-                Direction::Egress => format!("no egress policy: {reason}"),
+                Direction::Ingress if is_alone => reason,
+                direction => format!("no {} policy: {reason}", direction.word()),
             },
             workload: Some(id),
             direction: Some(self.direction),
@@ -197,7 +199,10 @@ impl Side<'_> {
         let servers = self.evidence.servers.iter().map(|(namespace, object, reason)| Refusal {
             namespace: namespace.clone(),
             object: object.clone(),
-            reason: reason.clone(),
+            reason: match is_alone {
+                true => reason.clone(),
+                false => format!("for {}: {reason}", self.direction.word()),
+            },
             workload: None,
             direction: Some(self.direction),
         });

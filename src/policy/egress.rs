@@ -7,11 +7,13 @@ use std::net::IpAddr;
 
 use super::closure::Peer;
 use super::evidence::{
-    Behind, Evidence, Subject, behind, display, display_server, node_addresses, service, words,
+    Behind, Evidence, Subject, behind, display, display_server, lead_text, node_addresses, service,
+    words,
 };
 use super::selectors::{is_on_host, present};
 use super::{Direction, Options, comment};
 use crate::cluster::Cluster;
+use crate::cluster::aliases::Lead;
 use crate::cluster::backends::{Port, PortSource};
 use crate::cluster::endpoints::{Listed, written_by_hand};
 use crate::cluster::workloads::WorkloadId;
@@ -21,6 +23,7 @@ pub(super) const EXTERNAL: &str =
     "it asked for names outside the cluster, which no NetworkPolicy can say";
 pub(super) const EXTERNAL_NAME: &str =
     "it asked for an ExternalName, whose answer is outside the cluster";
+pub(super) const ALIAS: &str = "it asked for an ExternalName that leads into the cluster, and whoever may write that says where it leads";
 const NOT_IN_SNAPSHOT: &str = "it asked for what the snapshot does not have";
 const NO_BACKENDS: &str = "it asked for what no pod and no template of the snapshot stands behind";
 const NO_POD: &str = "it asked for addresses that no one pod is known to have held";
@@ -130,8 +133,12 @@ impl Subject {
         let Some(proof) = &connection.proof else { return };
         let found = service(server, cluster);
         if let Some((index, service)) = server.service.zip(found) {
-            if service.kind == "ExternalName" || !service.external_name.is_empty() {
-                return self.lacks(EXTERNAL_NAME, shown);
+            match cluster.leads_to(index) {
+                None => {}
+                Some(Lead::Outside) => return self.lacks(EXTERNAL_NAME, shown),
+                Some(lead) => {
+                    return self.lacks(ALIAS, format!("{shown}, to {}", lead_text(lead, cluster)));
+                }
             }
             if !service.external_ips.is_empty() {
                 return self.lacks(EXTERNAL_IPS, shown);

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::beside::beside;
 use super::closure::{At, Peer};
 use super::{Options, comment, labels};
 use crate::cluster::Cluster;
+use crate::cluster::aliases::Lead;
 use crate::cluster::backends::{PodPort, Port, PortSource};
-use crate::cluster::endpoints::written_by_hand;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Client, Connection, Proof, Report, Server, ServerKind, Status};
 
@@ -46,7 +47,7 @@ pub(super) struct Asked {
 
 /// Why a client that was seen is in no policy.
 #[derive(Clone, Copy, Debug)]
-enum Unsaid {
+pub(super) enum Unsaid {
     Unknown,
     Ambiguous,
     Node,
@@ -57,6 +58,8 @@ enum Unsaid {
     NoPorts,
     ExternalIps,
     ByHand,
+    Foreign,
+    Alias,
 }
 
 impl Unsaid {
@@ -82,6 +85,12 @@ impl Unsaid {
             Unsaid::ExternalIps => "they asked for a Service with externalIPs",
             Unsaid::ByHand => {
                 "they asked for a Service without selector, and somebody wrote its pods down as endpoints"
+            }
+            Unsaid::Foreign => {
+                "they asked for a Service that does not select its pods, and somebody wrote those down as endpoints"
+            }
+            Unsaid::Alias => {
+                "they asked for an ExternalName that leads to it, and whoever may write that says where it leads"
             }
         }
     }
@@ -124,19 +133,12 @@ pub(super) fn gather(report: &Report, cluster: &Cluster, options: &Options<'_>) 
             Err(reason) => refuse(reason),
         }
         // No right comes of it, and yet these connections would be cut.
-        for workload in written_down(server, cluster) {
+        for (workload, trouble) in beside(server, cluster) {
             let subject = evidence.subjects.entry(workload).or_default();
-            subject.unsaid(Unsaid::ByHand, &connection.client, cluster);
+            subject.unsaid(trouble, &connection.client, cluster);
         }
     }
     evidence
-}
-
-/// The workloads whose pods somebody wrote down as endpoints of this Service, which selects none.
-fn written_down(server: &Server, cluster: &Cluster) -> BTreeSet<WorkloadId> {
-    let listed = server.service.map(|index| written_by_hand(cluster, index)).unwrap_or_default();
-    let pods = listed.values().flat_map(|listed| &listed.pods);
-    pods.filter_map(|pod| cluster.workloads.of_pod.get(*pod).copied()).collect()
 }
 
 impl Subject {
@@ -278,8 +280,15 @@ pub(super) fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, Strin
     let Some((index, service)) = server.service.zip(service(server, cluster)) else {
         return inferred(server, cluster);
     };
-    if service.kind == "ExternalName" || !service.external_name.is_empty() {
-        return Err("it is an ExternalName: what answers is outside the cluster".into());
+    match cluster.leads_to(index) {
+        None => {}
+        Some(Lead::Outside) => {
+            return Err("it is an ExternalName: what answers is outside the cluster".into());
+        }
+        Some(lead) => {
+            let end = lead_text(lead, cluster);
+            return Err(format!("it is an ExternalName that leads to {end}: that is no evidence"));
+        }
     }
     if service.selector.is_empty() {
         return Err("it has no selector: somebody writes its endpoints by hand".into());
@@ -292,6 +301,18 @@ pub(super) fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, Strin
     }
     let workloads = backends.workloads.iter().map(|b| (b.workload, b.ports.clone())).collect();
     Ok(Behind { workloads, source: words(backends.source), word: None })
+}
+
+/// `Service shop/db`: where an alias leads inside the cluster.
+pub(super) fn lead_text(lead: Lead, cluster: &Cluster) -> String {
+    match lead {
+        Lead::Service(end) => match cluster.snapshot.services.get(end) {
+            Some(of) => format!("Service {}/{}", of.meta.namespace, of.meta.name),
+            None => String::new(),
+        },
+        Lead::Outside => "what is outside the cluster".into(),
+        Lead::Nowhere => "what the snapshot does not have".into(),
+    }
 }
 
 /// A Service that only logs know of (DESIGN 3).

@@ -1,19 +1,19 @@
 //! Report × Cluster → NetworkPolicies, each no wider than its evidence, or a refusal with the reason.
 //! Ingress of servers, egress of clients. It reads no file and knows no clock; it never widens a selector so that a policy can be written.
 //!
-//! `evidence` says who asked for which workload, on which ports, and `egress` the same from the client's side;
-//! `egress_dns` is the rule without which no egress policy is written; `selectors` which labels stand for a workload;
-//! `closure` what of the evidence those labels can say without saying more; `build` decides who gets a policy,
-//! `around` looks at what else the snapshot says, [`deny`] at which namespaces can be shut; `draft`, `object` and
-//! `comment` make the object and the lines above it, [`cilium`] says the same to Cilium, [`yaml`] and [`mod@write`] are
+//! `evidence` says who asked for which workload, on which ports, `beside` whom else a lookup may have led to, and `egress` the
+//! same from the client's side; `egress_dns` is the rule without which no egress policy is written; `selectors` which
+//! labels stand for a workload; `closure` what of the evidence those labels can say without saying more; `build` decides who
+//! gets a policy, `around` looks at what else the snapshot says, [`deny`] at which namespaces can be shut; `draft`, `object`
+//! and `comment` make the object and the lines above it, [`cilium`] says the same to Cilium, [`yaml`] and [`mod@write`] are
 //! the bytes. The other way round, [`evaluate`] says what any policies mean, sharing nothing with what writes them, and
 //! [`verify`] what they would do to what was seen.
 //!
 //! # Every way to be wider than the evidence
 //!
-//! A policy generator can go wrong in thirty-one known ways. Each has a test whose name begins with the number
-//! (`w07_…`; those that concern egress too also `w07_egress_…`), in `policy/tests/`, and `tests/policy_property.rs` looks
-//! at all of them at once. Where only a part can be tested here, or none:
+//! A policy generator can go wrong in thirty-one known ways. Each has a test whose name says the number (`w07_…`; those of
+//! egress `w07_egress_…`), in `policy/tests/wider/` and `policy/tests/egress/`, W28 in `policy/tests/output.rs` too, and
+//! `tests/policy_property.rs` looks at all of them at once. Where only a part can be tested here, or none:
 //!
 //! | | |
 //! |---|---|
@@ -22,9 +22,10 @@
 //! | W22 | names are read, from the right, by `name` and `cluster::names`; what is not in the snapshot is tested here |
 //! | W25 | which types make a connection is decided in `connections`; what is no evidence is tested here |
 //! | W26 | one lookup is a connection (DESIGN 10); that a threshold was set is said in the comment |
-//! | W27 | whoever may create pods with a peer's labels has its rights: no selector can help, the README says so |
+//! | W27 | no test can be: whoever may create pods with a peer's labels has its rights: no selector can help, the README says so |
 
 mod around;
+mod beside;
 mod build;
 pub mod cilium;
 mod closure;

@@ -64,6 +64,7 @@ impl World {
             selector: BTreeMap::from([("k8s-app".into(), "kube-dns".into())]),
             kind: "ClusterIP",
             external_ip: false,
+            leads_to: None,
             ports: vec![
                 ("dns".into(), "UDP", target("dns")),
                 ("dns-tcp".into(), "TCP", target("dns-tcp")),

@@ -35,7 +35,7 @@ impl World {
             moments: vec![moment],
             pods,
             controllers: (0..self.loads.len()).flat_map(|load| self.controllers(load)).collect(),
-            services: self.services.iter().map(service).collect(),
+            services: self.services.iter().map(|made| service(made, self)).collect(),
             slices: (0..self.services.len()).flat_map(|service| self.slices(service)).collect(),
             namespaces: NAMESPACES.iter().chain([&SYSTEM]).map(namespace).collect(),
             nodes: vec![Node {
@@ -239,7 +239,7 @@ fn owner(kind: &str, name: &str, load: &Load) -> Owner {
     Owner { kind: kind.into(), name: name.into(), uid: format!("{kind}/{}/{name}", load.namespace) }
 }
 
-fn service(made: &super::Service) -> Service {
+fn service(made: &super::Service, world: &World) -> Service {
     Service {
         meta: Meta {
             namespace: made.namespace.clone(),
@@ -264,10 +264,12 @@ fn service(made: &super::Service) -> Service {
             .collect(),
         cluster_ips: vec![SERVICE],
         headless: made.ports.is_empty(),
-        external_name: if made.kind == "ExternalName" {
-            "example.org".into()
-        } else {
-            String::new()
+        external_name: match (made.kind, made.leads_to.map(|index| &world.services[index])) {
+            ("ExternalName", Some(to)) => {
+                format!("{}.{}.svc.cluster.local", to.name, to.namespace)
+            }
+            ("ExternalName", None) => "example.org".into(),
+            _ => String::new(),
         },
         external_ips: if made.external_ip { vec!["203.0.113.5".into()] } else { Vec::new() },
     }

@@ -89,6 +89,8 @@ struct Service {
     selector: Labels,
     kind: &'static str,
     external_ip: bool,
+    /// An ExternalName that leads to another Service.
+    leads_to: Option<usize>,
     /// Name, protocol, target: a number or a container port's name.
     ports: Vec<(String, &'static str, Result<u16, String>)>,
     /// Whether there are EndpointSlices; and of whom somebody wrote down endpoints that are not the Service's.
@@ -300,12 +302,16 @@ impl World {
             manual.extend(dice.one_in(2).then_some(self.node));
         }
         let forged = (0..self.pods.len()).filter(|_| dice.one_in(6)).collect();
+        let is_alias = dice.one_in(10);
+        let leads = is_alias && !self.services.is_empty() && !dice.one_in(3);
+        let leads_to = leads.then(|| dice.below(self.services.len()));
         self.services.push(Service {
             namespace,
             name: format!("s{}", index / 2 * 2 + dice.below(2)),
             selector,
-            kind: if dice.one_in(15) { "ExternalName" } else { "ClusterIP" },
+            kind: if is_alias { "ExternalName" } else { "ClusterIP" },
             external_ip: dice.one_in(15),
+            leads_to,
             ports,
             sliced: dice.one_in(2),
             forged,

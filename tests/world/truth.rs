@@ -79,6 +79,16 @@ impl World {
         // Whether a client asked for a Service by SRV names alone, and for which ports.
         let mut services: BTreeMap<(usize, usize), Option<BTreeSet<String>>> = BTreeMap::new();
         for row in self.rows.iter().filter(|row| row.answered) {
+            // Whoever asks for an alias reaches what it leads to, and no policy of that says so.
+            if let Asked::Service(service, _) = row.asked
+                && self.services[service].kind == "ExternalName"
+                && let Some(end) = self.end_of(service)
+            {
+                truth.doubtful.extend(self.behind(end));
+            }
+            if let Asked::Service(service, _) = row.asked {
+                truth.doubtful.extend(self.written_down(service));
+            }
             match (&row.asked, self.who(row.ip, row.time)) {
                 (Asked::Nothing, _) => {}
                 (Asked::Service(service, _), Who::Doubtful) => {
@@ -189,6 +199,28 @@ impl World {
             }));
         }
         loads
+    }
+
+    /// The workloads whose pods somebody wrote down beside a Service's own.
+    fn written_down(&self, service: usize) -> BTreeSet<usize> {
+        let of = &self.services[service];
+        let own = self.behind(service);
+        let is_other = |pod: &&usize| {
+            let made = &self.pods[**pod];
+            of.kind == "ClusterIP"
+                && !made.finished
+                && made.ip != self.node
+                && !own.contains(&made.load)
+        };
+        of.forged.iter().filter(is_other).map(|pod| self.pods[*pod].load).collect()
+    }
+
+    /// The Service that an alias leads to in the end; aliases lead to earlier ones only.
+    fn end_of(&self, service: usize) -> Option<usize> {
+        match self.services[service].kind {
+            "ExternalName" => self.end_of(self.services[service].leads_to?),
+            _ => Some(service),
+        }
     }
 
     /// A Service's ports on one workload's pods.

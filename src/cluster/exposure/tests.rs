@@ -227,3 +227,45 @@ fn kinds_of_which_the_snapshot_holds_none_were_not_looked_for() {
     assert_eq!(some, ["Service", "Ingress", "PodMonitor", "APIService"]);
     assert_eq!(none.len(), 9);
 }
+
+#[test]
+fn what_an_alias_leads_to_is_behind_it() {
+    let mut snapshot = world();
+    snapshot.services.push(Service {
+        kind: "ExternalName".into(),
+        external_name: "db.other.svc.cluster.local".into(),
+        ..service("shop", "alias", "", "")
+    });
+    snapshot.entrances.push(entrance("Ingress", "shop", &[to("shop", "alias", None)]));
+    check(
+        snapshot,
+        &[
+            "other/StatefulSet/db: Ingress: traffic comes in through Ingress shop/x; from the pods that carry it, on 5432/TCP",
+        ],
+    );
+}
+
+#[test]
+fn names_that_the_corefile_rewrites_to_it_are_not_seen() {
+    let mut snapshot = world();
+    snapshot.corefiles.push(Corefile {
+        namespace: "kube-system".into(),
+        name: "coredns".into(),
+        text: ".:53 {\n rewrite stop {\n  name regex (.*)\\.corp\\.example {1}.other.svc.cluster.local\n }\n rewrite name \
+               a.example db.shop.svc.cluster.local\n rewrite name b.example c.example\n kubernetes cluster.local\n}"
+            .into(),
+    });
+    let line = |who: &str, on: &str| {
+        format!(
+            "{who}: rewrite: names outside the cluster are rewritten to it, by the Corefile of ConfigMap kube-system/coredns; from whoever asks for those, on {on}"
+        )
+    };
+    check(
+        snapshot,
+        &[
+            &line("other/StatefulSet/api", "8080/TCP, 9090/TCP"),
+            &line("other/StatefulSet/db", "5432/TCP"),
+            &line("db", "5432/TCP"),
+        ],
+    );
+}

@@ -1,5 +1,5 @@
 //! A file's text → the objects in it, whatever they are packed in: lists, lists of lists, one after the other, JSON
-//! lines, YAML. Reads them in parallel, in order.
+//! lines, YAML of either style. Reads them in parallel, in order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -36,9 +36,25 @@ pub(super) fn read(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, F
 
 /// The objects of a JSON text, found but not read.
 pub(super) fn items(text: &str) -> Result<Vec<Item<'_>>, Fault> {
+    find(text).map_err(|NoItems { fault, .. }| fault)
+}
+
+/// Why a text holds no objects that could be read.
+struct NoItems {
+    fault: Fault,
+    /// Whether it is no JSON, and not because it is cut or nested too deep.
+    is_syntax: bool,
+}
+
+fn find(text: &str) -> Result<Vec<Item<'_>>, NoItems> {
     let mut items = Vec::new();
     for shell in objects::documents(text) {
-        flatten(shell.map_err(|error| fault(&error))?, ("", ""), true, &mut items)?;
+        let shell = shell.map_err(|error| NoItems {
+            fault: fault(&error),
+            is_syntax: error.is_syntax() && !is_too_deep(&error),
+        })?;
+        let foreign = |fault| NoItems { fault, is_syntax: false };
+        flatten(shell, ("", ""), true, &mut items).map_err(foreign)?;
     }
     Ok(items)
 }
@@ -88,8 +104,21 @@ pub(super) fn parallel<T: Sync, R: Send>(all: &[T], f: impl Fn(&T) -> R + Sync) 
 
 const TOO_DEEP: &str = "is nested deeper than any Kubernetes object: it is refused";
 
+/// JSON; or YAML in flow style, which begins like it.
 fn json(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
-    parallel(&items(text)?, |item| object(item, dns_namespaces)).into_iter().collect()
+    match find(text) {
+        Ok(items) => parallel(&items, |item| object(item, dns_namespaces)).into_iter().collect(),
+        Err(NoItems { fault: Fault::Broken(json), is_syntax: true })
+            if holds(text, "apiVersion") && !yaml::is_too_much(text) =>
+        {
+            yaml::read(text, dns_namespaces).map_err(|fault| match fault {
+                // Which of the two was meant, only its writer knows.
+                Fault::Broken(yaml) => Fault::Broken(format!("{json}, and {yaml}")),
+                foreign => foreign,
+            })
+        }
+        Err(NoItems { fault, .. }) => Err(fault),
+    }
 }
 
 /// A list's objects, one by one. Those of a `PodList` need not say that they are pods: `listed` is the kind and version
@@ -132,10 +161,14 @@ fn fault(error: &serde_json::Error) -> Fault {
     let what = masked(error);
     Fault::Broken(match error.classify() {
         Category::Eof => format!("ends in the middle of a value at {place}: is the file cut?"),
-        _ if what.contains("recursion limit") => format!("at {place} {TOO_DEEP}"),
+        _ if is_too_deep(error) => format!("at {place} {TOO_DEEP}"),
         Category::Syntax | Category::Io => format!("is no JSON at {place}: {what}"),
         Category::Data => format!("holds no Kubernetes object at {place}: {what}"),
     })
+}
+
+fn is_too_deep(error: &serde_json::Error) -> bool {
+    masked(error).contains("recursion limit")
 }
 
 pub(super) fn holds(text: &str, word: &str) -> bool {

@@ -7,6 +7,7 @@ use super::sample::{cluster, config, list, object, pod, yaml_list};
 use crate::cluster::model::*;
 
 mod entrances;
+mod flow;
 mod kinds;
 mod refused;
 

@@ -76,6 +76,11 @@ fn one(unit: &Unit<'_>, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
     items.iter().map(|item| documents::object(item, dns_namespaces)).collect()
 }
 
+/// Whether a text is more than the parser is given in one piece.
+pub(super) fn is_too_much(text: &str) -> bool {
+    text.len() > LARGEST || brackets(text) > MOST_BRACKETS
+}
+
 /// How many brackets may nest. One that its like closes on the same line, with only plain words between, nests nothing,
 /// whether it stands in a text or not.
 fn brackets(yaml: &str) -> usize {

@@ -36,7 +36,7 @@ use self::object::{Ends, Rule, Spec};
 use self::rules::Known;
 use super::build::build_and;
 use super::comment::{SHOWN, annotation, list};
-use super::egress::{EXTERNAL, EXTERNAL_NAME};
+use super::egress::{ALIAS, EXTERNAL, EXTERNAL_NAME};
 use super::object::NAMESPACE_LABEL;
 use super::{Direction, Options, Policies, Policy, Refusal};
 use crate::cluster::Cluster;
@@ -126,7 +126,7 @@ impl Translation {
         {
             // Said below, by name.
             let said = |reason: &String| {
-                [EXTERNAL, EXTERNAL_NAME].iter().any(|words| reason.starts_with(words))
+                [ALIAS, EXTERNAL, EXTERNAL_NAME].iter().any(|words| reason.starts_with(words))
             };
             policy.incomplete.retain(|reason| !said(reason));
             self.add(outside, &mut spec, &mut policy);

@@ -35,6 +35,7 @@ pub(super) fn cluster() -> Cluster {
         services: BTreeMap::new(),
         backends: Vec::new(),
         autopath: false,
+        rewrites: Vec::new(),
         lifetimes: Vec::new(),
         slices: Vec::new(),
         dns_services: Vec::new(),
@@ -152,6 +153,8 @@ impl World {
     /// A Service with these workloads behind it, all with the same ports.
     fn service(&mut self, name: &str, behind: &[WorkloadId], ports: &[Port]) -> usize {
         let (namespace, name) = name.split_once('/').unwrap();
+        let key = (namespace.to_owned(), name.to_owned());
+        self.cluster.services.insert(key, self.cluster.snapshot.services.len());
         self.cluster.snapshot.services.push(Service {
             meta: Meta { namespace: namespace.into(), name: name.into(), ..Meta::default() },
             kind: "ClusterIP".into(),
@@ -170,6 +173,15 @@ impl World {
             foreign: Vec::new(),
         });
         self.cluster.backends.len() - 1
+    }
+
+    /// A Service that is another name for something.
+    fn alias(&mut self, name: &str, target: &str) -> usize {
+        let service = self.service(name, &[], &[]);
+        let of = &mut self.cluster.snapshot.services[service];
+        (of.kind, of.external_name) = ("ExternalName".into(), target.into());
+        of.selector.clear();
+        service
     }
 
     /// A connection of a workload to a Service.

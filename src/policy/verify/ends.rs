@@ -1,6 +1,7 @@
 //! A connection → the pods (or addresses) of both its ends and the ports of each; or why they cannot be named.
 
 use crate::cluster::Cluster;
+use crate::cluster::aliases::Lead;
 use crate::cluster::backends::{PodPort, Port};
 use crate::cluster::endpoints::written_by_hand;
 use crate::cluster::model::Pod;
@@ -61,14 +62,21 @@ fn of(index: usize, pod: &Pod) -> Named {
 
 /// What may answer, or why that is not known.
 pub(super) fn servers(server: &Server, cluster: &Cluster) -> Result<Servers, String> {
-    let service = server.service.and_then(|index| cluster.snapshot.services.get(index));
-    let is_name = service.is_some_and(|service| service.kind == "ExternalName");
+    let lead = server.service.and_then(|index| cluster.leads_to(index));
     let found = match server.kind {
         ServerKind::External => return Ok(Servers::Outside),
-        ServerKind::Service if is_name => return Ok(Servers::Outside),
-        ServerKind::Service => match server.service {
-            Some(index) => behind(index, server, cluster),
-            None => inferred(server, cluster),
+        ServerKind::Service if lead == Some(Lead::Outside) => return Ok(Servers::Outside),
+        ServerKind::Service if lead == Some(Lead::Nowhere) => {
+            return Err("the snapshot does not have what this ExternalName leads to".into());
+        }
+        ServerKind::Service => match (server.service, lead) {
+            // The alias itself says no port that counts: each of those at its end may be meant.
+            (_, Some(Lead::Service(end))) => {
+                let ports = cluster.backends.get(end).map(|b| b.ports.clone());
+                behind(end, &ports.unwrap_or_default(), cluster)
+            }
+            (Some(index), _) => behind(index, &server.ports, cluster),
+            (None, _) => inferred(server, cluster),
         },
         ServerKind::Pod => {
             let pods = server.workloads.iter().flat_map(|id| &cluster.workloads.get(*id).pods);
@@ -94,11 +102,10 @@ pub(super) fn servers(server: &Server, cluster: &Cluster) -> Result<Servers, Str
 }
 
 /// The pods behind a Service; of one without a selector, what its slices list: a pod where one holds the address.
-fn behind(index: usize, server: &Server, cluster: &Cluster) -> Vec<(Named, Vec<At>)> {
+fn behind(index: usize, asked: &[Port], cluster: &Cluster) -> Vec<(Named, Vec<At>)> {
     let Some(backends) = cluster.backends.get(index) else { return Vec::new() };
-    let is_meant = |port: &&Port| {
-        server.ports.iter().any(|p| p.name == port.name && p.protocol == port.protocol)
-    };
+    let is_meant =
+        |port: &&Port| asked.iter().any(|p| p.name == port.name && p.protocol == port.protocol);
     let mut found = Vec::new();
     for backend in &backends.workloads {
         // A workload's own ports, of those that were asked for.

@@ -156,6 +156,10 @@ impl<'a> Judge<'a> {
         }
         row.allowed_by = rules.into_iter().collect();
         match worst {
+            Match::Yes if self.may_lead_in(&row.connection) => {
+                let why = "the Corefile may rewrite this name into the cluster, and who is asked there the log does not say";
+                row.unknown = Some(why.to_owned());
+            }
             Match::Yes => row.verdict = Verdict::Allowed,
             Match::Maybe => {
                 let why = "rules allow some addresses or ports: which ones this name has, the log does not say";
@@ -171,6 +175,12 @@ impl<'a> Judge<'a> {
                 }];
             }
         }
+    }
+
+    /// Whether some name of it may be another for something in the cluster.
+    fn may_lead_in(&self, connection: &Connection) -> bool {
+        let names = || connection.names.iter().chain([&connection.server.name]);
+        self.cluster.rewrites.iter().any(|rewrite| names().any(|name| rewrite.may_match(name)))
     }
 
     fn groups(&self, ends: impl Iterator<Item = (Named, Vec<At>)>, by_class: bool) -> Vec<Group> {

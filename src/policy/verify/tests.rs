@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::cluster::backends::{PodPort, Port};
-use crate::cluster::model::{Node, Pod, Protocol, Snapshot};
+use crate::cluster::model::{Corefile, Node, Pod, Protocol, Service, Snapshot};
 use crate::cluster::tests_support::{
     cluster, container, controller, ip, labels, meta, owned, pod, service, until,
 };
@@ -17,6 +17,11 @@ fn world() -> Cluster {
         let pod =
             owned(pod("shop", name, address), "StatefulSet", set, &format!("app={set} pod={name}"));
         Pod { containers: vec![container(ports)], node: "n1".into(), ..pod }
+    };
+    let alias = |name: &str, target: &str| Service {
+        kind: "ExternalName".into(),
+        external_name: target.into(),
+        ..service("shop", name, "", "")
     };
     let dns =
         owned(pod("kube-system", "dns-0", "10.0.9.9"), "DaemonSet", "dns", "k8s-app=kube-dns");
@@ -39,6 +44,9 @@ fn world() -> Cluster {
             service("shop", "db", "app=db", "sql:5432:sql"),
             service("shop", "idle", "app=idle", "http:80:80"),
             service("shop", "agent", "app=agent", "http:80:80"),
+            alias("alias", "db.shop.svc.cluster.local"),
+            alias("alias-gone", "gone.shop.svc.cluster.local"),
+            alias("alias-out", "db.example.org"),
             service(
                 "kube-system",
                 "kube-dns",
@@ -54,6 +62,11 @@ fn world() -> Cluster {
             Node { meta: meta("", "n1"), addresses: vec![ip("192.168.0.1")], ..Node::default() },
             Node { meta: meta("", "n2"), addresses: vec![ip("192.168.0.2")], ..Node::default() },
         ],
+        corefiles: vec![Corefile {
+            namespace: "kube-system".into(),
+            name: "coredns".into(),
+            text: ". {\n rewrite name suffix .corp.example .shop.svc.cluster.local\n}".into(),
+        }],
         ..Snapshot::default()
     })
 }
@@ -231,6 +244,34 @@ fn outside_is_allowed_by_a_rule_for_everybody_and_denied_without_any_block() {
     check(&[&egress("{to: [{namespaceSelector: {}}]}")], "web:web-0", out, "denied");
     check(&[&egress("{to: [{ipBlock: {cidr: 0.0.0.0/0}}]}")], "web:web-0", out, maybe);
     check(&[&egress("{ports: [{port: 443}]}")], "web:web-0", out, maybe);
+}
+
+#[test]
+fn an_alias_is_what_it_leads_to() {
+    let from = |app: &str| {
+        format!(
+            "{{{TO_DB}, ingress: [{{from: [{{podSelector: {{matchLabels: {{app: {app}}}}}}}]}}]}}"
+        )
+    };
+    check(&[&from("web")], "web:web-0", "alias", "allowed");
+    check(&[&from("job")], "web:web-0", "alias", "denied");
+    let one = format!("{{{TO_DB}, ingress: [{{ports: [{{port: 5432}}]}}]}}");
+    check(&[&one], "web:web-0", "alias", "partly");
+    // Out of the cluster only an address would lead, and this one is not there.
+    let to_db =
+        "{policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: db}}}]}]}";
+    check(&[to_db], "web:web-0", "alias", "allowed");
+    check(&[to_db], "web:web-0", "alias-out", "denied");
+    let gone = "unknown; the snapshot does not have what this ExternalName leads to";
+    check(&[], "web:web-0", "alias-gone", gone);
+}
+
+#[test]
+fn a_name_that_the_corefile_rewrites_into_the_cluster_is_not_allowed_unseen() {
+    let why = "unknown; the Corefile may rewrite this name into the cluster, and who is asked there the log does not say";
+    check(&[], "web:web-0", "db.corp.example", why);
+    check(&[], "web:web-0", "db.example", "allowed");
+    check(&["{policyTypes: [Egress]}"], "web:web-0", "db.corp.example", "denied");
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn a_yaml_label_without_quotes_is_no_text() {
 }
 
 #[track_caller]
-fn check_refused(bytes: &[u8], expected: &str) {
+pub(super) fn check_refused(bytes: &[u8], expected: &str) {
     match try_read(&[("x", bytes)]) {
         Ok(_) => panic!("read: {}", String::from_utf8_lossy(bytes)),
         Err(error) => {

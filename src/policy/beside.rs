@@ -1,0 +1,42 @@
+//! Whom a lookup may have led to beside the Service's own pods: what somebody wrote down, what an alias leads to. None of it
+//! is evidence, since whoever may write that says where it leads; but a policy that forgets it would cut what was seen.
+
+use std::collections::BTreeSet;
+
+use super::evidence::Unsaid;
+use crate::cluster::Cluster;
+use crate::cluster::aliases::Lead;
+use crate::cluster::endpoints::{foreign_pods, written_by_hand};
+use crate::cluster::workloads::WorkloadId;
+use crate::connections::Server;
+
+/// The workloads, each with how it came about.
+pub(super) fn beside(server: &Server, cluster: &Cluster) -> Vec<(WorkloadId, Unsaid)> {
+    let Some(service) = server.service else { return Vec::new() };
+    let by_hand = written_down(service, cluster).into_iter().map(|id| (id, Unsaid::ByHand));
+    let foreign = owners(foreign_pods(cluster, service), cluster);
+    let foreign = foreign.into_iter().filter(|id| !server.workloads.contains(id));
+    let foreign = foreign.map(|id| (id, Unsaid::Foreign));
+    let by_alias = led_to(service, cluster).into_iter().map(|id| (id, Unsaid::Alias));
+    by_hand.chain(foreign).chain(by_alias).collect()
+}
+
+/// The workloads whose pods somebody wrote down as endpoints of this Service, which selects none.
+fn written_down(service: usize, cluster: &Cluster) -> BTreeSet<WorkloadId> {
+    let listed = written_by_hand(cluster, service);
+    owners(listed.into_values().flat_map(|listed| listed.pods), cluster)
+}
+
+/// The workloads behind the Service that an ExternalName leads to.
+fn led_to(service: usize, cluster: &Cluster) -> BTreeSet<WorkloadId> {
+    let Some(Lead::Service(end)) = cluster.leads_to(service) else { return BTreeSet::new() };
+    let behind = cluster.backends.get(end).into_iter().flat_map(|all| &all.workloads);
+    let foreign = owners(foreign_pods(cluster, end), cluster);
+    let own = behind.map(|backend| backend.workload).chain(foreign);
+    own.chain(written_down(end, cluster)).collect()
+}
+
+fn owners(pods: impl IntoIterator<Item = usize>, cluster: &Cluster) -> BTreeSet<WorkloadId> {
+    let of = |pod: usize| cluster.workloads.of_pod.get(pod).copied();
+    pods.into_iter().filter_map(of).collect()
+}

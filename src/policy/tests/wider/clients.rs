@@ -1,0 +1,93 @@
+//! Clients that are no peer: nodes, addresses that stand for many, what the log does not prove.
+
+use super::*;
+
+fn with_node(addresses: &[&str]) -> (World, usize) {
+    let (mut world, _, _, service) = sock_shop();
+    world.cluster.snapshot.nodes.push(crate::cluster::model::Node {
+        meta: Meta { name: "worker-1".into(), ..Meta::default() },
+        addresses: addresses.iter().map(|ip| ip.parse().unwrap()).collect(),
+        pod_cidrs: Vec::new(),
+    });
+    (world, service)
+}
+
+#[test]
+fn w14_a_node_is_one_address_and_only_when_asked_for() {
+    for (address, cidr) in [("10.0.0.7", "10.0.0.7/32"), ("fd00::7", "fd00::7/128")] {
+        let (mut world, service) = with_node(&["10.0.0.7", "fd00::7", "203.0.113.9"]);
+        world.asked_as("Node", "worker-1", service).client.ips = vec![address.parse().unwrap()];
+        let without = world.leaves_out("nodes (hostNetwork pods");
+        assert!(items(&without).iter().all(|item| item.get("ipBlock").is_none()));
+        let with = world.build_with(&Options { allow_nodes: true, ..options() });
+        let policy = &with.complete[0];
+        let blocks = items(&read(policy))
+            .iter()
+            .filter_map(|i| i.get("ipBlock").cloned())
+            .collect::<Vec<_>>();
+        assert_eq!(blocks.len(), 1);
+        assert_eq!(blocks[0]["cidr"], cidr);
+        assert!(
+            policy.comment.iter().any(|line| line.contains("unstable")),
+            "{:?}",
+            policy.comment
+        );
+    }
+}
+
+#[test]
+fn w14_a_mapped_address_is_the_ipv4_address() {
+    let (mut world, service) = with_node(&["10.0.0.7"]);
+    let ips = vec!["::ffff:10.0.0.7".parse().unwrap()];
+    world.asked_as("Node", "worker-1", service).client.ips = ips;
+    let policies = world.build_with(&Options { allow_nodes: true, ..options() });
+    let text = yaml::document(&policies.complete[0], yaml::Place::File).unwrap();
+    assert!(text.contains("cidr: 10.0.0.7/32"), "{text}");
+}
+
+#[test]
+fn w15_a_tunnels_address_is_no_peer_even_with_allow_nodes() {
+    let (mut world, service) = with_node(&["10.0.0.7"]);
+    let ips = vec!["10.244.1.0".parse().unwrap()];
+    world.asked_as("Node", "worker-1", service).client.ips = ips;
+    let policies = world.build_with(&Options { allow_nodes: true, ..options() });
+    assert!(policies.complete.is_empty());
+    assert_eq!(items(&read(&policies.incomplete[0])).len(), 1);
+}
+
+#[test]
+fn w16_an_address_that_stands_for_many_is_no_peer() {
+    for kind in ["DNSCache", "Loopback", "Unknown", "Ambiguous", "Node"] {
+        let (mut world, _, _, service) = sock_shop();
+        world.asked_as(kind, "somebody", service);
+        let policy = world.leaves_out("somebody");
+        assert_eq!(items(&policy).len(), 1, "{kind}");
+    }
+}
+
+#[test]
+fn w17_an_address_that_finished_pods_held_too_is_no_evidence() {
+    let (mut world, _, _, service) = sock_shop();
+    let web = world.deployment("sock-shop/web", "app=web");
+    let connection = world.asked(web, service);
+    (connection.status, connection.proof) = (vec![Status::SharedAddress], None);
+    let policy = world.leaves_out("finished pods");
+    assert_eq!(items(&policy).len(), 1);
+}
+
+#[test]
+fn w17_what_was_asked_from_an_address_of_its_own_stands() {
+    let (mut world, _, _, service) = sock_shop();
+    let web = world.deployment("sock-shop/web", "app=web");
+    world.asked(web, service).status = vec![Status::SharedAddress];
+    let policy = world.leaves_out("finished pods");
+    assert_eq!(items(&policy).len(), 2);
+}
+
+#[test]
+fn w25_an_unknown_outcome_is_no_evidence() {
+    let (mut world, ..) = sock_shop();
+    let connection = &mut world.report.connections[0];
+    (connection.status, connection.proof) = (vec![Status::OutcomeUnknown], None);
+    world.refuses("does not say whether");
+}
