@@ -121,6 +121,7 @@ pub(crate) async fn config_map(api: &Api, namespace: &str, name: &str) -> Result
     const MAPS: super::objects::Resource = super::objects::Resource {
         kind: "ConfigMap",
         version: "v1",
+        older: &[],
         plural: "configmaps",
         namespaced: true,
     };

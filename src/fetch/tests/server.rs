@@ -60,6 +60,7 @@ impl Server {
             total: Duration::from_secs(3),
             pause: Duration::from_millis(10),
             page: 1 << 20,
+            plugin: Duration::from_secs(10),
         };
         Api::new(config, limits).await.unwrap()
     }
