@@ -17,12 +17,16 @@ Examples:
   kico analyze capture
 ";
 
+const POD_EXAMPLES: &str = "\
+Examples:
+  # which workloads connect to this pod, through which Service
+  kico user-db-b8dfb847c-wvkgf -n sock-shop
+
+  # and the NetworkPolicy that lets just these in; the table is a comment when it is piped
+  kico user-db-b8dfb847c-wvkgf -n sock-shop -s | kubectl apply --dry-run=server -f -
+";
+
 /// Take CoreDNS's logs and a snapshot out of a cluster.
-///
-/// Writes DIR/logs/<pod>.txt, one a CoreDNS pod, and DIR/pods.json: the objects that `analyze` needs, and of them only what
-/// it needs. kico only reads: it never changes anything in a cluster. The README has the Role that it wants.
-///
-/// Exit status: 0 done; 2 nothing was taken; 3 something is missing, and named; 130 interrupted.
 #[derive(Debug, Args)]
 #[command(before_long_help = FETCH_EXAMPLES)]
 pub struct Fetch {
@@ -84,9 +88,8 @@ pub struct Target {
 }
 
 /// Show who connects to a pod, straight from the cluster.
-///
-/// Reads CoreDNS's logs and the cluster's objects, and leaves nothing on disk. If no line concerns the pod yet, it waits for one.
 #[derive(Debug, Args)]
+#[command(before_long_help = POD_EXAMPLES)]
 pub struct Pod {
     /// The pod's name
     #[arg(value_name = "POD")]

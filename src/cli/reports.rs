@@ -130,8 +130,6 @@ Examples:
 ";
 
 /// Say what NetworkPolicies would do to the connections that were seen.
-///
-/// Exit status: 0 nothing is denied; 1 something is (with --strict: or partly).
 #[derive(Debug, Args)]
 #[command(before_long_help = VERIFY_EXAMPLES)]
 pub struct Verify {

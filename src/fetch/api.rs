@@ -129,6 +129,13 @@ impl Api {
         &self.config.default_namespace
     }
 
+    /// The server's address, `10.0.0.1:6443`, and nothing else of its URL.
+    pub(crate) fn server(&self) -> String {
+        let url = &self.config.cluster_url;
+        let host = url.host().unwrap_or_default();
+        url.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// Now, by the server's clock as far as its answers tell it.
     pub(crate) fn now(&self) -> Time {
         now().saturating_add(self.ahead.get())

@@ -71,10 +71,21 @@ pub struct Missed {
     pub forbidden: bool,
 }
 
-/// Is told what is being taken, and how many bytes of it are there.
-type Said<'a> = &'a dyn Fn(&str, u64);
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// In a few words.
+    Now(&'a str),
+    /// A log is taken: its file, and how many bytes of it are there.
+    Log(&'a str, u64),
+    /// Nothing more comes of this log.
+    Done(&'a str),
+}
 
-/// Takes a capture. `said` is called with what is being done now, and how many bytes of it are there.
+/// Is told of every step.
+type Said<'a> = &'a dyn Fn(Step<'_>);
+
+/// Takes a capture. `said` is called with every step.
 pub async fn fetch(
     asked: &Asked,
     mut stop: watch::Receiver<bool>,
@@ -93,9 +104,9 @@ pub(crate) async fn take(
     said: Said<'_>,
 ) -> Result<Captured> {
     place::check(asked)?;
+    said(Step::Now("looking for CoreDNS"));
     let found = dns::find(api, &asked.dns_namespaces, asked.selector.as_deref()).await;
-    let pods =
-        found.map_err(|(namespace, fault)| anyhow::anyhow!("pods in {namespace}: {fault}"))?;
+    let pods = found.map_err(|(namespace, fault)| dns::not_found(api, &namespace, &fault))?;
     let Some(first) = pods.iter().flat_map(|pod| &pod.containers).next() else {
         bail!(
             "no CoreDNS pod found in {}: name its namespace with --dns-namespace NS, and its labels with -l",

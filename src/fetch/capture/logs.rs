@@ -16,7 +16,7 @@ use super::super::dns::{self, DnsPod};
 use super::super::logs::{self, Container, Got};
 use super::super::place;
 use super::super::watch::{Pods, pods as watch_pods};
-use super::{Capture, Missed, Said};
+use super::{Capture, Missed, Said, Step};
 use crate::files::Beside;
 use crate::time::{self, Time};
 
@@ -56,9 +56,10 @@ async fn read_log(
     let path = directory.join(&file);
     let mut out = Beside::create_private(&path)?;
     let mut bytes = 0;
+    said(Step::Log(&file, bytes));
     let mut sink = |line: &[u8]| {
         bytes += line.len() as u64;
-        said(&file, bytes);
+        said(Step::Log(&file, bytes));
         out.write_all(line)
     };
     let got = match how {
@@ -69,6 +70,7 @@ async fn read_log(
             logs::follow(api, &container, since, &mut end, &mut sink).await
         }
     };
+    said(Step::Done(&file));
     let got = got.with_context(|| format!("cannot write {}", path.display()))?;
     // An empty file would look like a replica that nobody asked.
     let is_there = got.problem.is_none() || got.bytes > 0;
@@ -83,6 +85,7 @@ impl Capture<'_> {
 
     /// The logs as they are, a few at a time.
     pub(super) async fn logs(&mut self, pods: &[DnsPod]) -> Result<()> {
+        (self.said)(Step::Now("reading logs"));
         let since = self.since();
         let mut wanted = Vec::new();
         for pod in pods {
@@ -114,6 +117,11 @@ impl Capture<'_> {
     ) -> Result<()> {
         let since = self.since();
         let (api, asked, said) = (self.api, self.asked, self.said);
+        let shown = jiff::SignedDuration::try_from(time).map_or_else(
+            |_| "following until Ctrl-C".to_owned(),
+            |time| format!("following for {time:#}; Ctrl-C ends it sooner"),
+        );
+        said(Step::Now(&shown));
         let (end_all, end) = watch::channel(false);
         let mut running = FuturesUnordered::new();
         let mut known = BTreeSet::new();

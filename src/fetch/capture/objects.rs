@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::dns::{self, DnsPod};
 use super::super::objects::{self, Item, OTHERS, PODS, Resource, SERVICES, SLICES};
-use super::{Capture, Captured, Missed};
+use super::{Capture, Captured, Missed, Step};
 use crate::coverage::plural;
 use crate::files::Beside;
 use crate::time::Time;
@@ -24,6 +24,7 @@ pub(super) struct Old {
 
 impl Capture<'_> {
     pub(super) async fn pods_before(&mut self) {
+        (self.said)(Step::Now("listing pods"));
         // What is forbidden now is forbidden afterwards, too, and said then.
         if let Ok(listed) = objects::list(self.api, PODS, None, &mut |_| {}).await {
             self.before = listed.items.into_iter().map(|item| (item.uid, item.json)).collect();
@@ -33,6 +34,7 @@ impl Capture<'_> {
     /// Services, and what stands behind them: one that is deleted meanwhile was asked for by its name.
     pub(super) async fn services_before(&mut self) {
         for resource in [SERVICES, SLICES] {
+            (self.said)(Step::Now(&format!("listing {}", resource.plural)));
             let items = match objects::list(self.api, resource, None, &mut |_| {}).await {
                 Ok(listed) => listed.items,
                 Err(_) => return,
@@ -57,7 +59,7 @@ impl Capture<'_> {
         let (mut cluster, mut present) = (None, BTreeSet::new());
         let mut all_services = true;
         for resource in OTHERS {
-            (self.said)(resource.plural, 0);
+            (self.said)(Step::Now(&format!("listing {}", resource.plural)));
             let mut each = |object: &Value| {
                 if resource.kind == "Namespace" && object["metadata"]["name"] == "kube-system" {
                     cluster = object["metadata"]["uid"].as_str().map(str::to_owned);
@@ -100,6 +102,7 @@ impl Capture<'_> {
 
     /// Each pod once, by uid, in its latest state. Gives when they were listed, and whether they were all that there are.
     async fn pods_after(&mut self, out: &mut List) -> Result<(Time, bool)> {
+        (self.said)(Step::Now("listing pods"));
         let (after, wide) = self.reachable(PODS, &mut |_| {}).await;
         let when = self.api.now();
         let present: BTreeSet<&str> = after.iter().map(|item| item.uid.as_str()).collect();

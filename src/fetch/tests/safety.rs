@@ -267,7 +267,7 @@ fn stopped(
             tokio::time::sleep(Duration::from_millis(50)).await;
             stop.send_replace(true);
         };
-        let taken = async { take(&api, &asked, &mut stopped, &|_, _| ()).await.unwrap() };
+        let taken = async { take(&api, &asked, &mut stopped, &|_| ()).await.unwrap() };
         futures::join!(taken, signal).0
     })
 }

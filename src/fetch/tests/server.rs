@@ -75,7 +75,7 @@ impl Server {
         change(&mut asked);
         block(async {
             let (_stop, mut stopped) = watch::channel(false);
-            take(&self.api().await, &asked, &mut stopped, &|_, _| ()).await
+            take(&self.api().await, &asked, &mut stopped, &|_| ()).await
         })
     }
 }
