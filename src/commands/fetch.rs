@@ -119,7 +119,10 @@ async fn signal() {
 
 fn say(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Exit {
     if captured.interrupted && args.follow.is_none() {
-        messages.warning("interrupted: nothing was written");
+        messages.warning(match args.force {
+            true => "interrupted: nothing was written, and the capture that was to be replaced may be gone",
+            false => "interrupted: nothing was written",
+        });
         return Exit::Interrupted;
     }
     for missed in &captured.missed {

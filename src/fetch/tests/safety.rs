@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::path::Path;
+#[cfg(unix)]
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -182,21 +183,23 @@ fn nothing_is_written_through_a_link() {
     }
 }
 
-/// Runs this very test again as a process of its own, under a shell script that ends in `exec "$@"`. In that process, gives the
-/// directory to work in.
-fn alone(test: &str, script: &str) -> Option<std::path::PathBuf> {
+/// Runs this very test again as a process of its own, under a shell script that ends in `exec "$@"`, with `shell` as what runs that.
+/// In that process, gives the directory to work in.
+#[cfg(unix)]
+fn alone(test: &str, shell: &[&str], script: &str) -> Option<std::path::PathBuf> {
     const PLACE: &str = "KICO_TEST_ALONE_IN";
     if let Some(place) = std::env::var_os(PLACE) {
         return Some(place.into());
     }
     let dir = tempfile::tempdir().unwrap();
-    let ran = Command::new("unshare")
-        .args(["-rm", "sh", "-euc", script, "sh"])
+    let ran = Command::new(shell[0])
+        .args(&shell[1..])
+        .args(["-euc", script, "sh"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(PLACE, dir.path())
         .output()
-        .expect("this test wants unshare (util-linux)");
+        .unwrap_or_else(|error| panic!("this test wants {shell:?}: {error}"));
     let said = [ran.stdout, ran.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
     assert!(ran.status.success() && said[0].contains("1 passed"), "{}", said.concat());
     None
@@ -207,7 +210,7 @@ fn alone(test: &str, script: &str) -> Option<std::path::PathBuf> {
 fn a_full_disk_is_an_error_and_leaves_nothing_half_true() {
     let test = "fetch::tests::safety::a_full_disk_is_an_error_and_leaves_nothing_half_true";
     let script = r#"mount -t tmpfs -o size=96k none "$KICO_TEST_ALONE_IN"; exec "$@""#;
-    let Some(disk) = alone(test, script) else { return };
+    let Some(disk) = alone(test, &["unshare", "-rm", "sh"], script) else { return };
     let place = disk.join("capture");
     let full = |server: Server, what: &str| {
         let said = format!("{:#}", server.capture(&place, |_| ()).unwrap_err());
@@ -238,7 +241,7 @@ fn the_umask_makes_no_difference() {
     use std::os::unix::fs::PermissionsExt;
     let test = "fetch::tests::safety::the_umask_makes_no_difference";
     let all = ["umask 000; exec \"$@\"", "umask 077; exec \"$@\"", "umask 022; exec \"$@\""];
-    let place = all.map(|script| alone(test, script)).into_iter().flatten().next();
+    let place = all.map(|script| alone(test, &["sh"], script)).into_iter().flatten().next();
     let Some(place) = place.map(|place| place.join("a/capture")) else { return };
     Server::new(|_, _| None).capture(&place, |_| ()).unwrap();
     let mode = |name: &str| {
