@@ -251,6 +251,26 @@ fn the_umask_makes_no_difference() {
     assert_eq!(["pods.json", "logs/coredns-a.txt"].map(mode), [0o600; 2]);
 }
 
+/// Final names are there when all is whole, or not at all.
+#[cfg(unix)]
+#[test]
+fn a_fetch_that_is_killed_leaves_no_file_that_has_a_name() {
+    let test = "fetch::tests::safety::a_fetch_that_is_killed_leaves_no_file_that_has_a_name";
+    let script = r#"if "$@"; then exit 1; fi
+        begun=$(find "$KICO_TEST_ALONE_IN" -type f -name '.kico-*')
+        named=$(find "$KICO_TEST_ALONE_IN" -type f ! -name '.kico-*')
+        [ -n "$begun" ] && [ -z "$named" ] && echo "1 passed""#;
+    let Some(place) = alone(test, &["sh"], script) else { return };
+    let server = Server::new(|path, _| {
+        if path.contains("/configmaps/") {
+            let own = std::process::id().to_string();
+            Command::new("kill").args(["-9", &own]).status().unwrap();
+        }
+        None
+    });
+    let _ = server.capture(&place.join("capture"), |_| ());
+}
+
 /// A capture that is told to stop as soon as something has been asked for.
 fn stopped(
     server: &Server,
