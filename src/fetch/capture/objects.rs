@@ -52,6 +52,8 @@ impl Capture<'_> {
 
     /// All objects after the logs, the record, and everything into its place.
     pub(super) async fn finish(mut self, pods: &[DnsPod]) -> Result<Captured> {
+        // They came as they were whole; what is said of them comes in order.
+        self.logs.sort_by(|a, b| a.file.cmp(&b.file));
         self.judge_logs();
         let mut out = List::create(&self.asked.directory.join("pods.json"))?;
         // Pods first: what changes hands most is asked for as near to the logs as can be.
@@ -87,7 +89,6 @@ impl Capture<'_> {
             self.captured.notes.push(format!("kept, though deleted meanwhile: {services}"));
         }
         self.corefiles(pods, &mut out).await?;
-        self.logs.sort_by(|a, b| a.file.cmp(&b.file));
         out.add(&self.record(when, wide, cluster).to_string())?;
         let out = out.end()?;
         for log in self.logs {
