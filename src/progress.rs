@@ -1,10 +1,16 @@
 //! The progress bar: bytes read, rate and time left, on a terminal's standard error, once the work is long enough
 //! to notice. It counts, and knows nothing of what is counted.
 
+#[cfg(feature = "fetch")]
+mod tasks;
+
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+#[cfg(feature = "fetch")]
+pub use tasks::Tasks;
 
 /// A bar that many threads may move. Hidden unless standard error is a terminal.
 #[derive(Clone, Debug)]
@@ -59,50 +65,5 @@ impl Progress {
     pub fn clear(&self) {
         self.shown.get_or_init(|| ());
         self.bar.finish_and_clear();
-    }
-}
-
-/// Several things at once, each with its own line: what it is, and how many bytes of it there are.
-#[cfg(feature = "fetch")]
-#[derive(Debug)]
-pub struct Tasks {
-    all: indicatif::MultiProgress,
-    bars: std::cell::RefCell<std::collections::BTreeMap<String, ProgressBar>>,
-}
-
-#[cfg(feature = "fetch")]
-impl Tasks {
-    /// Lines that never show.
-    pub fn hidden() -> Tasks {
-        Tasks::on(ProgressDrawTarget::hidden())
-    }
-
-    /// Lines on standard error, if that is a terminal.
-    pub fn visible() -> Tasks {
-        Tasks::on(ProgressDrawTarget::stderr())
-    }
-
-    fn on(target: ProgressDrawTarget) -> Tasks {
-        Tasks { all: indicatif::MultiProgress::with_draw_target(target), bars: Default::default() }
-    }
-
-    /// One of them is so far.
-    pub fn at(&self, task: &str, bytes: u64) {
-        let mut bars = self.bars.borrow_mut();
-        if let Some(bar) = bars.get(task) {
-            return bar.set_position(bytes);
-        }
-        let bar = self.all.add(ProgressBar::new_spinner());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {binary_bytes}") {
-            bar.set_style(style);
-        }
-        bar.set_message(crate::text::terminal(task).into_owned());
-        bar.set_position(bytes);
-        bars.insert(task.to_owned(), bar);
-    }
-
-    /// Takes them off the screen.
-    pub fn clear(&self) {
-        let _ = self.all.clear();
     }
 }

@@ -89,6 +89,30 @@ fn the_readme_lists_every_flag() {
     assert_eq!(flags(&table), helps);
 }
 
+/// Whoever asks for it is told each time; nothing of the kubeconfig is.
+#[cfg(feature = "fetch")]
+#[test]
+fn a_certificate_that_is_not_verified_is_said() {
+    let dir = scratch();
+    let kubeconfig = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "a",
+        "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1", "insecure-skip-tls-verify": true}}],
+        "users": [{"name": "a", "user": {"token": "canary"}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}]}"#;
+    std::fs::write(dir.path().join("kc"), kubeconfig).expect("a kubeconfig can be written");
+    for command in ["kico fetch capture", "kico web-0"] {
+        let command = format!("LOG_LEVEL=trace RUST_LOG=trace {command} --kubeconfig kc");
+        let (refused, exit) = bash(&command, dir.path());
+        assert_eq!(exit, Some(2), "{refused}");
+        assert!(refused.contains("give --insecure-skip-tls-verify here too"), "{refused}");
+        let (said, exit) = bash(&format!("{command} --insecure-skip-tls-verify"), dir.path());
+        assert_eq!(exit, Some(2), "{said}");
+        assert!(said.contains("the API server's certificate is not verified"), "{said}");
+        assert!(said.contains("127.0.0.1:1: cannot connect"), "{said}");
+        assert!(!(refused + &said).contains("canary"));
+    }
+    assert!(!dir.path().join("capture").exists());
+}
+
 /// `truth.csv` is not blessed: the sample's maker counted it while it told its story.
 #[test]
 fn the_sample_is_read_as_its_maker_says() {

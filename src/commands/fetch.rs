@@ -9,7 +9,7 @@ use crate::cli;
 use crate::cluster::{corefile, snapshot};
 use crate::coverage::plural;
 use crate::fetch::advice::{Platform, advice};
-use crate::fetch::{self, Asked, Captured, Target};
+use crate::fetch::{self, Asked, Captured, Step, Target};
 use crate::progress::Tasks;
 
 /// Runs it.
@@ -27,9 +27,16 @@ pub(super) fn run(args: &cli::Fetch, messages: &Messages) -> Result<Exit> {
     let tasks = if messages.is_quiet() { Tasks::hidden() } else { Tasks::visible() };
     let captured = on_the_network(|stop| {
         let tasks = &tasks;
-        async move { fetch::fetch(&asked, stop, &|task, bytes| tasks.at(task, bytes)).await }
-    })?;
+        let said = |step: Step<'_>| match step {
+            Step::Now(what) => tasks.now(what),
+            Step::Log(file, bytes) => tasks.at(file, bytes),
+            Step::Done(file) => tasks.done(file),
+        };
+        async move { fetch::fetch(&asked, stop, &said).await }
+    });
+    // Whatever came of it: what is said now is said on a clean screen.
     tasks.clear();
+    let captured = captured?;
     let exit = say(&captured, args, messages);
     if captured.logs.is_empty() {
         return Ok(exit);
@@ -112,14 +119,17 @@ async fn signal() {
 
 fn say(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Exit {
     if captured.interrupted && args.follow.is_none() {
-        messages.warning("interrupted: nothing was written");
+        messages.warning(match args.force {
+            true => "interrupted: nothing was written, and the capture that was to be replaced may be gone",
+            false => "interrupted: nothing was written",
+        });
         return Exit::Interrupted;
     }
     for missed in &captured.missed {
         messages.warning(&format!("{}: {}", missed.what, missed.why));
     }
     if captured.missed.iter().any(|missed| missed.forbidden) {
-        messages.note("what is forbidden is missing in the capture; deploy/fetch-role.yaml is the Role that grants all of it");
+        messages.note("what is forbidden is missing in the capture; deploy/fetch-role.yaml in kico's repository is the Role that grants all of it");
     }
     captured.notes.iter().for_each(|note| messages.note(note));
     let place = args.directory.display();

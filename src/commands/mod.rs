@@ -57,6 +57,7 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     #[cfg(feature = "fetch")]
     let arguments = pod::expand(arguments);
+    let first_word = arguments.get(1).cloned();
     let mut command = Cli::command();
     if let Some(name) = plugin_name(arguments.first()) {
         command = command.bin_name(name);
@@ -70,6 +71,13 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Printing help can only fail if nobody reads it.
             let _ = error.print();
+            if error.kind() == clap::error::ErrorKind::InvalidSubcommand
+                && let Some(word) = first_word.filter(|word| Path::new(word).exists())
+            {
+                let word = crate::text::terminal(&word.to_string_lossy()).into_owned();
+                let _ =
+                    writeln!(io::stderr(), "\n{word} is there: to read it, kico analyze {word}");
+            }
             if cfg!(not(feature = "fetch"))
                 && error.kind() == clap::error::ErrorKind::InvalidSubcommand
             {

@@ -26,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) pause: Duration,
     /// Bytes of one page of a list.
     pub(crate) page: usize,
+    /// For a credential plugin. One that asks a person takes a while; one that hangs must not.
+    pub(crate) plugin: Duration,
 }
 
 impl Default for Limits {
@@ -35,6 +37,7 @@ impl Default for Limits {
             total: Duration::from_secs(120),
             pause: Duration::from_millis(500),
             page: 256 << 20,
+            plugin: Duration::from_secs(120),
         }
     }
 }
@@ -115,7 +118,7 @@ pub(crate) struct Api {
 impl Api {
     /// Credential plugins are run here.
     pub(crate) async fn new(config: Config, limits: Limits) -> Result<Api, Fault> {
-        let client = RefCell::new(connect::client(&config).await?);
+        let client = RefCell::new(connect::client(&config, limits.plugin).await?);
         let (reached, renewed) = (Cell::new(false), Cell::new(false));
         let (ahead, retry_after) = (Cell::new(0), Cell::new(None));
         Ok(Api { config, client, limits, reached, renewed, ahead, retry_after })
@@ -124,6 +127,13 @@ impl Api {
     /// The namespace of the kubeconfig's context.
     pub(crate) fn namespace(&self) -> &str {
         &self.config.default_namespace
+    }
+
+    /// The server's address, `10.0.0.1:6443`, and nothing else of its URL.
+    pub(crate) fn server(&self) -> String {
+        let url = &self.config.cluster_url;
+        let host = url.host().unwrap_or_default();
+        url.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     /// Now, by the server's clock as far as its answers tell it.
@@ -175,7 +185,8 @@ impl Api {
             };
             if fault == Fault::Refused(401, String::new()) && !self.renewed.replace(true) {
                 // A token may have run out; a plugin gives another one. Once.
-                *self.client.borrow_mut() = connect::client(&self.config).await?;
+                *self.client.borrow_mut() =
+                    connect::client(&self.config, self.limits.plugin).await?;
                 continue;
             }
             let asked = self.retry_after.take();

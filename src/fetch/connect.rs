@@ -25,9 +25,6 @@ pub struct Target {
     pub insecure: bool,
 }
 
-/// A plugin that asks a person takes a while; one that hangs must not.
-const PLUGIN: Duration = Duration::from_secs(120);
-
 /// Finds the cluster as kubectl would: `--kubeconfig`, `$KUBECONFIG`, `~/.kube/config`, else the pod's own account.
 pub(crate) async fn config(target: &Target) -> Result<Config> {
     let options =
@@ -71,19 +68,18 @@ pub(crate) async fn config(target: &Target) -> Result<Config> {
 }
 
 /// A client for it. Runs the credential plugin, if there is one, apart, so that it can be waited for with a deadline.
-pub(crate) async fn client(config: &Config) -> Result<Client, Fault> {
+pub(crate) async fn client(config: &Config, plugin: Duration) -> Result<Client, Fault> {
     let config = config.clone();
     let made = tokio::task::spawn_blocking(move || {
         // The connection's own tasks belong to the runtime that asks.
         Client::try_from(config)
     });
-    match tokio::time::timeout(PLUGIN, made).await {
+    match tokio::time::timeout(plugin, made).await {
         Ok(Ok(Ok(client))) => Ok(client),
         Ok(Ok(Err(error))) => Err(fault(&error)),
         Ok(Err(_)) => Err(Fault::Credentials("the client could not be made".into())),
         Err(_) => Err(Fault::Credentials(format!(
-            "the credential plugin of the kubeconfig did not end within {} s",
-            PLUGIN.as_secs()
+            "the credential plugin of the kubeconfig did not end within {plugin:?}"
         ))),
     }
 }

@@ -87,6 +87,20 @@ pub(crate) async fn find(
     Ok(pods.into_iter().map(|(_, _, pod)| pod).collect())
 }
 
+/// Why [`find`] found nothing, and what to do about it.
+pub(crate) fn not_found(api: &Api, namespace: &str, fault: &Fault) -> anyhow::Error {
+    match fault {
+        Fault::Cut(_) | Fault::Late(_) => anyhow::anyhow!(
+            "{}: {fault}. Is that the cluster that is meant? Another one: --context NAME, --kubeconfig FILE",
+            api.server()
+        ),
+        fault if fault.is_forbidden() => anyhow::anyhow!(
+            "pods in {namespace}: {fault}. deploy/fetch-role.yaml in kico's repository is the Role that it wants"
+        ),
+        fault => anyhow::anyhow!("pods in {namespace}: {fault}"),
+    }
+}
+
 /// Reads a DNS pod as the server gives it.
 pub(crate) fn read(pod: &Value) -> DnsPod {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -121,6 +135,7 @@ pub(crate) async fn config_map(api: &Api, namespace: &str, name: &str) -> Result
     const MAPS: super::objects::Resource = super::objects::Resource {
         kind: "ConfigMap",
         version: "v1",
+        older: &[],
         plural: "configmaps",
         namespaced: true,
     };

@@ -35,9 +35,12 @@ pub(crate) enum Line {
     New(Vec<u8>),
     /// New, and the lines between the last one and this one's time did not come: they may be lost.
     Gap(Time, Time, Vec<u8>),
-    /// The kubelet's own words, under a 200: it has no log to give.
+    /// No log, but the kubelet's own words under a 200: it has none to give. Or a line without an end.
     Refusal(String),
 }
+
+/// No line is longer: what goes on without an end is no log, and is not kept in memory.
+const LONGEST: usize = 16 << 20;
 
 /// How the kubelet says that it has no log, in the place of one.
 const REFUSALS: &[&str] = &[
@@ -77,6 +80,9 @@ impl Lines {
             if piece.ends_with(b"\n") {
                 let line = std::mem::take(&mut self.part);
                 lines.extend(self.line(line));
+            } else if self.part.len() > LONGEST {
+                self.part.clear();
+                lines.push(Line::Refusal(format!("a line of more than {} MiB", LONGEST >> 20)));
             }
         }
         lines

@@ -61,8 +61,7 @@ pub async fn live(
     let api = api.map_err(|fault| anyhow::anyhow!("{fault}"))?;
     let namespace = asked.namespace.clone().unwrap_or_else(|| api.namespace().to_owned());
     let found = dns::find(&api, &[], None).await;
-    let pods =
-        found.map_err(|(namespace, fault)| anyhow::anyhow!("pods in {namespace}: {fault}"))?;
+    let pods = found.map_err(|(namespace, fault)| dns::not_found(&api, &namespace, &fault))?;
     let containers: Vec<Container> = pods.iter().flat_map(|pod| pod.containers.clone()).collect();
     if containers.is_empty() {
         bail!(

@@ -38,7 +38,7 @@ pub(crate) struct Got {
 /// Where lines go.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> io::Result<()>;
 
-/// How often a log is asked for again when it was cut.
+/// How often a log is asked for until it is whole.
 const ATTEMPTS: u32 = 5;
 
 /// The log as it is. `since`: not before. An error is the sink's.
@@ -51,12 +51,20 @@ pub(crate) async fn pull(
 ) -> io::Result<Got> {
     let mut reader = Reader { api, container, lines: Lines::default(), gaps: Vec::new() };
     let mut problem = None;
+    let began = api.now();
     for attempt in 0..ATTEMPTS {
+        let before = reader.lines.lines;
         let since = reader.lines.since().or(since);
         match reader.run(since, previous, None, sink).await? {
             Ended::Whole => {
                 problem = None;
-                break;
+                // A log that is rotated while it is read ends early, as if it were whole: asked once more, from its last line on, it
+                // says so.
+                let is_new = reader.lines.lines > before;
+                if previous || !is_new || reader.lines.last > Some(began) {
+                    break;
+                }
+                reader.lines.again();
             }
             Ended::Broken(fault) => {
                 let hopeless = fault.is_absent()

@@ -17,6 +17,6 @@ mod prune;
 mod tests;
 mod watch;
 
-pub use capture::{Asked, Captured, Missed, fetch};
+pub use capture::{Asked, Captured, Missed, Step, fetch};
 pub use connect::Target;
 pub use live::{Live, Seen, Verdict, live};

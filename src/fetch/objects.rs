@@ -19,6 +19,8 @@ pub(crate) struct Resource {
     pub(crate) kind: &'static str,
     /// `discovery.k8s.io/v1`; `v1` for the core.
     pub(crate) version: &'static str,
+    /// What servers have that are too old for `version`, the newest first.
+    pub(crate) older: &'static [&'static str],
     /// `endpointslices`
     pub(crate) plural: &'static str,
     /// Whether its objects stand in namespaces.
@@ -26,22 +28,37 @@ pub(crate) struct Resource {
 }
 
 const fn namespaced(kind: &'static str, version: &'static str, plural: &'static str) -> Resource {
-    Resource { kind, version, plural, namespaced: true }
+    Resource { kind, version, older: &[], plural, namespaced: true }
 }
 
 const fn wide(kind: &'static str, version: &'static str, plural: &'static str) -> Resource {
-    Resource { kind, version, plural, namespaced: false }
+    Resource { kind, version, older: &[], plural, namespaced: false }
+}
+
+/// Gateway API is installed apart from Kubernetes, in releases that serve other versions.
+const fn gateway(
+    kind: &'static str,
+    plural: &'static str,
+    older: &'static [&'static str],
+) -> Resource {
+    let version = "gateway.networking.k8s.io/v1";
+    Resource { kind, version, older, plural, namespaced: true }
 }
 
 /// Pods: listed before and after the logs.
 pub(crate) const PODS: Resource = namespaced("Pod", "v1", "pods");
 
-/// What is listed once, beside pods: the same as the Role of the README grants.
+/// Services and what stands behind them: likewise.
+pub(crate) const SERVICES: Resource = namespaced("Service", "v1", "services");
+pub(crate) const SLICES: Resource =
+    namespaced("EndpointSlice", "discovery.k8s.io/v1", "endpointslices");
+
+/// What is listed, beside pods: the same as the Role of the README grants.
 pub(crate) const OTHERS: &[Resource] = &[
     wide("Namespace", "v1", "namespaces"),
     wide("Node", "v1", "nodes"),
-    namespaced("Service", "v1", "services"),
-    namespaced("EndpointSlice", "discovery.k8s.io/v1", "endpointslices"),
+    SERVICES,
+    SLICES,
     namespaced("ReplicaSet", "apps/v1", "replicasets"),
     namespaced("Deployment", "apps/v1", "deployments"),
     namespaced("StatefulSet", "apps/v1", "statefulsets"),
@@ -61,9 +78,16 @@ pub(crate) const OTHERS: &[Resource] = &[
         "mutatingwebhookconfigurations",
     ),
     wide("APIService", "apiregistration.k8s.io/v1", "apiservices"),
-    namespaced("Gateway", "gateway.networking.k8s.io/v1", "gateways"),
-    namespaced("HTTPRoute", "gateway.networking.k8s.io/v1", "httproutes"),
-    namespaced("GRPCRoute", "gateway.networking.k8s.io/v1", "grpcroutes"),
+    gateway("Gateway", "gateways", &["gateway.networking.k8s.io/v1beta1"]),
+    gateway("HTTPRoute", "httproutes", &["gateway.networking.k8s.io/v1beta1"]),
+    gateway("GRPCRoute", "grpcroutes", &["gateway.networking.k8s.io/v1alpha2"]),
+    gateway(
+        "TLSRoute",
+        "tlsroutes",
+        &["gateway.networking.k8s.io/v1alpha3", "gateway.networking.k8s.io/v1alpha2"],
+    ),
+    gateway("TCPRoute", "tcproutes", &["gateway.networking.k8s.io/v1alpha2"]),
+    gateway("UDPRoute", "udproutes", &["gateway.networking.k8s.io/v1alpha2"]),
     namespaced("ServiceMonitor", "monitoring.coreos.com/v1", "servicemonitors"),
     namespaced("PodMonitor", "monitoring.coreos.com/v1", "podmonitors"),
 ];
@@ -131,6 +155,23 @@ pub(crate) async fn list(
     Err(Fault::Nonsense("the list expires before it can be read".into()))
 }
 
+/// The same, in the newest version that the server has.
+async fn list_any(
+    api: &Api,
+    resource: Resource,
+    namespace: Option<&str>,
+    each: &mut dyn FnMut(&Value),
+) -> Result<Listed, Fault> {
+    let mut done = list(api, resource, namespace, each).await;
+    for version in resource.older {
+        if !done.as_ref().is_err_and(Fault::is_absent) {
+            break;
+        }
+        done = list(api, Resource { version, ..resource }, namespace, each).await;
+    }
+    done
+}
+
 /// All objects of a kind; if they are not ours to see everywhere, those of these namespaces. With what kept them from being all.
 /// A kind that is not installed has no objects, and nothing kept them.
 pub(crate) async fn reachable(
@@ -139,7 +180,7 @@ pub(crate) async fn reachable(
     namespaces: &BTreeSet<String>,
     each: &mut dyn FnMut(&Value),
 ) -> (Vec<Item>, Option<Fault>) {
-    let fault = match list(api, resource, None, each).await {
+    let fault = match list_any(api, resource, None, each).await {
         Ok(listed) => return (listed.items, None),
         Err(fault) if fault.is_absent() => return (Vec::new(), None),
         Err(fault) => fault,
@@ -147,8 +188,8 @@ pub(crate) async fn reachable(
     let mut items = Vec::new();
     if fault.is_forbidden() && resource.namespaced {
         for namespace in namespaces {
-            items
-                .extend(list(api, resource, Some(namespace), each).await.unwrap_or_default().items);
+            let own = list_any(api, resource, Some(namespace), each).await;
+            items.extend(own.unwrap_or_default().items);
         }
     }
     (items, Some(fault))

@@ -1,13 +1,14 @@
 //! Where a capture goes: what may stand there already, what of it `--force` removes, and how logs are called.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::capture::Asked;
 use super::logs::Container;
+use crate::files::private_directory;
 
 /// Nothing is overwritten unless the user says so, and nothing is written through a link.
 pub(super) fn check(asked: &Asked) -> Result<()> {
@@ -25,6 +26,32 @@ pub(super) fn check(asked: &Asked) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The directories of a capture, private. Dropped, it takes away again those that it made and that nothing was put into.
+pub(super) struct Directories(Vec<PathBuf>);
+
+impl Directories {
+    pub(super) fn make(directory: &Path) -> Result<Directories> {
+        let mut made = Directories(Vec::new());
+        for path in [directory.to_owned(), directory.join("logs")] {
+            let is_new = !path.exists();
+            private_directory(&path)?;
+            if is_new {
+                made.0.push(path);
+            }
+        }
+        Ok(made)
+    }
+}
+
+impl Drop for Directories {
+    fn drop(&mut self) {
+        for path in self.0.iter().rev() {
+            // One that holds something stays.
+            let _ = fs::remove_dir(path);
+        }
+    }
 }
 
 /// Removes what an earlier capture's record lists, and its `pods.json`.

@@ -107,6 +107,9 @@ async fn watched(
             // A quiet watch is as good as a cut one: it goes on from its version.
             let Ok(Some(bytes)) = piece else { break };
             part.extend_from_slice(&bytes);
+            if part.len() > api.limits.page {
+                return sure;
+            }
             while let Some(at) = memchr::memchr(b'\n', &part) {
                 let line: Vec<u8> = part.drain(..=at).collect();
                 let Ok(mut event) = serde_json::from_slice::<Event>(&line) else { return sure };

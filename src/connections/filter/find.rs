@@ -37,6 +37,13 @@ impl Finder<'_> {
                 .enumerate()
                 .filter(|(_, p)| self.is_in(&p.meta.namespace))
         };
+        let named = self.cluster.snapshot.pods.iter().filter(|pod| pod.meta.name == name);
+        let places: BTreeSet<&str> = named.clone().map(|p| p.meta.namespace.as_str()).collect();
+        if !places.is_empty() && !named.clone().any(|pod| self.is_in(&pod.meta.namespace)) {
+            let (asked, places) = (self.namespaces.join(", "), Vec::from_iter(places).join(", "));
+            let [name, asked, places] = [name, &asked, &places].map(text::terminal);
+            bail!("pod \"{name}\" is not in namespace {asked} but in {places}: change -n");
+        }
         self.expect("pod", name, name, pods().map(|(_, pod)| pod.meta.name.as_str()))?;
         let found: Vec<(usize, &str)> = pods()
             .filter(|(_, pod)| pod.meta.name == name)

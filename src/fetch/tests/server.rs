@@ -56,10 +56,12 @@ impl Server {
         let mut config = kube::Config::new(self.address.parse().unwrap());
         config.default_retry = false;
         let limits = Limits {
-            idle: Duration::from_millis(400),
-            total: Duration::from_secs(3),
+            // Long enough for a busy machine, and shorter than a stall.
+            idle: Duration::from_secs(1),
+            total: Duration::from_secs(4),
             pause: Duration::from_millis(10),
             page: 1 << 20,
+            plugin: Duration::from_secs(10),
         };
         Api::new(config, limits).await.unwrap()
     }
@@ -74,7 +76,7 @@ impl Server {
         change(&mut asked);
         block(async {
             let (_stop, mut stopped) = watch::channel(false);
-            take(&self.api().await, &asked, &mut stopped, &|_, _| ()).await
+            take(&self.api().await, &asked, &mut stopped, &|_| ()).await
         })
     }
 }
@@ -129,7 +131,7 @@ fn serve(stream: TcpStream, script: &Script, log: &Mutex<Vec<String>>) {
             Reply::Stall(piece) => {
                 let _ =
                     write!(out, "HTTP/1.1 200 OK\r\n{json}Content-Length: 100000\r\n\r\n{piece}");
-                std::thread::sleep(Duration::from_secs(2));
+                std::thread::sleep(Duration::from_secs(3));
                 return;
             }
         };
