@@ -1,38 +1,68 @@
-//! Where the bytes stand that a line is cut at. 64 bytes are compared at once where the processor can do that, which is
-//! asked at run time; else sixteen or eight at a time, by twins in safe code that give the same places.
+//! Where the bytes stand that a line is cut at, and which they are. 64 bytes are compared at once where the processor can
+//! do that, which is asked at run time; else sixteen or eight at a time, by twins in safe code that give the same marks.
 //!
 //! A byte is *special* if it is below `#` (blanks, newlines, quotes and all control bytes), a backslash, or above 0x7f.
 
 /// At most so many bytes are looked at in one go.
-pub(crate) const PIECE: usize = 16 * 1024;
+pub(crate) const PIECE: usize = 4 * 1024;
 
-/// The places of the special bytes of one piece, ascending.
+/// How many marks a piece can have, and a block more.
+pub(super) const MOST: usize = PIECE + 64;
+
+/// The special bytes of one piece, in order.
 #[derive(Debug)]
-pub(crate) struct Places {
-    all: Box<[u16; PIECE + 64]>,
+pub(crate) struct Marks {
+    found: Box<Found>,
     len: usize,
     find: Find,
 }
 
-/// Writes the places behind one another, and says how many there are.
-pub(super) type Find = fn(&[u8], &mut [u16; PIECE + 64]) -> usize;
+/// The special bytes' places, and they themselves.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Little-endian, so that several can be read at once.
+    pub(super) at: [[u8; 2]; MOST],
+    pub(super) byte: [u8; MOST],
+}
 
-impl Places {
+/// Writes the marks behind one another, and says how many there are.
+pub(super) type Find = fn(&[u8], &mut Found) -> usize;
+
+impl Marks {
     /// None yet. `wide`: whether wide compares may be used, if the processor has them.
-    pub(crate) fn new(wide: bool) -> Places {
+    pub(crate) fn new(wide: bool) -> Marks {
         let find = if wide { best() } else { portable };
-        Places { all: Box::new([0; PIECE + 64]), len: 0, find }
+        Marks { found: Box::new(Found { at: [[0; 2]; MOST], byte: [0; MOST] }), len: 0, find }
     }
 
     /// Finds those of another piece, which is cut at [`PIECE`] bytes.
     pub(crate) fn find(&mut self, piece: &[u8]) {
-        self.len = (self.find)(piece.get(..PIECE).unwrap_or(piece), &mut self.all);
+        self.len = (self.find)(piece.get(..PIECE).unwrap_or(piece), &mut self.found);
     }
 
-    /// All of them.
+    /// How many there are.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Where the `nth` stands.
+    #[inline(always)]
+    pub(crate) fn place(&self, nth: usize) -> u16 {
+        self.found.at.get(nth).map_or(0, |at| u16::from_le_bytes(*at))
+    }
+
+    /// How many marks there are from the `nth` to the next newline.
     #[inline]
-    pub(crate) fn all(&self) -> &[u16] {
-        self.all.get(..self.len).unwrap_or_default()
+    pub(crate) fn line(&self, nth: usize) -> Option<usize> {
+        memchr::memchr(b'\n', self.found.byte.get(nth..self.len)?)
+    }
+
+    /// `N` of them from the `nth` on: where they stand, and which they are. Behind the last one there is anything.
+    #[inline(always)]
+    pub(crate) fn some<const N: usize>(&self, nth: usize) -> Option<(&[[u8; 2]; N], &[u8; N])> {
+        let at = self.found.at.get(nth..)?.first_chunk()?;
+        Some((at, self.found.byte.get(nth..)?.first_chunk()?))
     }
 }
 
@@ -50,40 +80,47 @@ pub(super) fn blocks(piece: &[u8], mut each: impl FnMut(usize, &[u8; 64])) {
     }
 }
 
-/// The places that follow. There is always room for a block's: a piece has no more places than bytes.
-#[inline(always)]
-pub(super) fn room(places: &mut [u16; PIECE + 64], len: usize) -> &mut [u16; 64] {
-    places[len..].first_chunk_mut().expect("room for a block behind a piece's places")
+impl Found {
+    /// The marks that follow so many. There is always room for a block's: a piece has no more marks than bytes.
+    #[inline(always)]
+    pub(super) fn room(&mut self, len: usize) -> (&mut [[u8; 2]; 64], &mut [u8; 64]) {
+        let room = "room for a block behind a piece's marks";
+        let at = self.at[len..].first_chunk_mut().expect(room);
+        (at, self.byte[len..].first_chunk_mut().expect(room))
+    }
 }
 
-/// Writes the places that a block's bits stand for. Mostly there are fewer than twelve: no branch then hangs on how many.
+/// Writes the marks that a block's bits stand for. Mostly there are fewer than twelve: no branch then hangs on how many.
 #[inline(always)]
-fn write(mut special: u64, base: usize, room: &mut [u16; 64]) -> usize {
+fn write(mut special: u64, base: usize, block: &[u8; 64], found: &mut Found, len: usize) -> usize {
     let count = special.count_ones() as usize;
-    let mut put = |place: &mut u16| {
-        *place = base as u16 + special.trailing_zeros() as u16;
+    let (at, byte) = found.room(len);
+    let mut put = |(at, byte): (&mut [u8; 2], &mut u8)| {
+        let place = special.trailing_zeros() as usize & 63;
+        (*at, *byte) = (((base + place) as u16).to_le_bytes(), block[place]);
         special &= special.wrapping_sub(1);
     };
-    room[..12].iter_mut().for_each(&mut put);
+    let (mut at, mut byte) = (at.iter_mut(), byte.iter_mut());
+    at.by_ref().zip(byte.by_ref()).take(12).for_each(&mut put);
     if count > 12 {
-        room[12..count].iter_mut().for_each(put);
+        at.zip(byte).take(count - 12).for_each(put);
     }
     count
 }
 
 /// The way for every processor of this kind.
-pub(super) fn portable(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
-    block_by_block(piece, places, special)
+pub(super) fn portable(piece: &[u8], found: &mut Found) -> usize {
+    block_by_block(piece, found, special)
 }
 
 #[inline(always)]
 pub(super) fn block_by_block(
     piece: &[u8],
-    places: &mut [u16; PIECE + 64],
+    found: &mut Found,
     special: fn(&[u8; 64]) -> u64,
 ) -> usize {
     let mut len = 0;
-    blocks(piece, |base, block| len += write(special(block), base, room(places, len)));
+    blocks(piece, |base, block| len += write(special(block), base, block, found, len));
     len
 }
 
@@ -112,6 +149,13 @@ fn best() -> Find {
     portable
 }
 
+/// A hint that this will be looked at soon. Here it has no effect.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+pub(crate) fn soon<T>(_: &T) {}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use super::wide::soon;
 #[cfg(target_arch = "x86_64")]
 use super::wide::{best, special};
 
@@ -123,15 +167,19 @@ mod tests {
 
     fn check(piece: &[u8]) {
         let is = |b: &u8| *b < b'#' || *b == b'\\' || *b > 0x7f;
-        let want: Vec<u16> = (0..).zip(piece).filter_map(|(at, b)| is(b).then_some(at)).collect();
-        let eights: Find = |piece, places| block_by_block(piece, places, special_by_eight);
+        let want: Vec<(u16, u8)> =
+            (0..).zip(piece.iter().copied()).filter(|(_, b)| is(b)).collect();
+        let eights: Find = |piece, found| block_by_block(piece, found, special_by_eight);
         let mut ways = vec![("portable", portable as Find), ("eights", eights), ("best", best())];
         #[cfg(target_arch = "x86_64")]
         ways.extend(crate::log::wide::others());
         for (way, find) in ways {
-            let mut places = Places { find, ..Places::new(false) };
-            places.find(piece);
-            assert_eq!(places.all(), want, "{way}");
+            let mut marks = Marks { find, ..Marks::new(false) };
+            marks.find(piece);
+            let bytes = marks.found.byte.iter().copied();
+            let places = (0..marks.len()).map(|nth| marks.place(nth));
+            let found: Vec<_> = places.zip(bytes).collect();
+            assert_eq!(found, want, "{way}");
         }
     }
 
@@ -147,7 +195,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_ways_find_the_same_places(
+        fn all_ways_find_the_same_marks(
             piece in prop::collection::vec(prop_oneof![8 => b'!'..=b'~', 1 => any::<u8>(), 2 => Just(b' ')], 0..400),
         ) {
             check(&piece);

@@ -222,6 +222,7 @@ impl Desk {
         }
         if let Slot::Open(held) = std::mem::replace(&mut *lock(&self.slot), Slot::Closed) {
             self.decide(log_of(&held, &self.source.path));
+            Held::close(held);
         }
     }
 }
@@ -284,6 +285,7 @@ impl<'a> Run<'a> {
             }
             worker.end();
         }
+        worker.counted.builder.settle();
         worker.counted
     }
 

@@ -1,7 +1,8 @@
 //! Whole chunks of log → records, rejects and line counts. (SEMANTICS 2, LOG_FORMATS 7.)
 //!
-//! `fast` reads the default line, in one walk. Whatever that refuses, `general` reads: any generation, in any wrapper, with
-//! several records a line, torn or glued. It refuses nothing: what it cannot read, it counts.
+//! `shape` reads the default line at its special bytes' places, `fast` in one walk what that refuses. Whatever both refuse,
+//! `general` reads: any generation, in any wrapper, with several records a line, torn or glued. It refuses nothing: what it
+//! cannot read, it counts.
 
 mod clock;
 mod core;
@@ -11,6 +12,7 @@ mod general;
 mod head;
 mod json;
 mod known;
+mod lanes;
 mod quoted;
 mod shape;
 mod structured;
@@ -22,9 +24,9 @@ use std::sync::Arc;
 
 use self::clock::Clock;
 use self::general::General;
-use self::shape::{PLACES, Shape};
+use self::shape::{Line, ROOM, Room, Shape};
 use super::format::Format;
-use super::places::{PIECE, Places};
+use super::places::{Marks, PIECE, soon};
 use super::record::Record;
 use super::{Lines, Reason};
 
@@ -83,7 +85,9 @@ pub struct Scanner {
     format: Option<Arc<Format>>,
     how: How,
     clock: Clock,
-    places: Option<Places>,
+    marks: Option<Marks>,
+    /// Where the last pieces of the bytes are copied to, so that there is room behind them.
+    room: Vec<u8>,
     shape: Shape,
     general: General,
     /// Whether a line in several windows is under way.
@@ -102,6 +106,14 @@ pub enum How {
     General,
 }
 
+/// The piece, and room behind it.
+#[cold]
+fn copied<'s>(piece: &[u8], spare: &'s mut Vec<u8>) -> Option<&'s Room> {
+    spare.resize(ROOM, 0);
+    spare.get_mut(..piece.len())?.copy_from_slice(piece);
+    spare.first_chunk()
+}
+
 impl Scanner {
     /// A scanner for the default formats, and before them for a custom one.
     pub fn new(format: Option<Arc<Format>>, how: How) -> Scanner {
@@ -110,7 +122,8 @@ impl Scanner {
             format,
             how,
             clock: Clock::default(),
-            places: None,
+            marks: None,
+            room: Vec::new(),
             shape: Shape::default(),
             general: General::default(),
             long: false,
@@ -121,16 +134,20 @@ impl Scanner {
     pub fn lines(&mut self, bytes: &[u8], sink: &mut impl Sink) -> Lines {
         let mut lines = Lines::default();
         let mut offset = 0;
-        let mut places = match self.how {
+        let mut marks = match self.how {
             How::General => None,
-            how => Some(self.places.take().unwrap_or_else(|| Places::new(how == How::Fast))),
+            how => Some(self.marks.take().unwrap_or_else(|| Marks::new(how == How::Fast))),
         };
+        let mut spare = std::mem::take(&mut self.room);
         while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
             let near = rest.get(..PIECE).unwrap_or(rest);
-            offset += match (&mut places, memchr::memrchr(b'\n', near)) {
-                (Some(places), Some(end)) => {
-                    places.find(near.get(..=end).unwrap_or_default());
-                    self.piece(rest, offset, places.all(), &mut lines, sink);
+            offset += match (&mut marks, memchr::memrchr(b'\n', near)) {
+                (Some(marks), Some(end)) => {
+                    let piece = near.get(..=end).unwrap_or_default();
+                    marks.find(piece);
+                    if let Some(room) = rest.first_chunk().or_else(|| copied(piece, &mut spare)) {
+                        self.piece(room, offset, marks, &mut lines, sink);
+                    }
                     end + 1
                 }
                 _ => {
@@ -140,47 +157,48 @@ impl Scanner {
                 }
             };
         }
-        self.places = places;
+        (self.marks, self.room) = (marks, spare);
         lines
     }
 
-    /// Scans the lines of a piece, by its special bytes' places. `rest` begins with the piece, `offset` is where. The last
-    /// place is that of the piece's last newline.
-    #[inline]
+    /// Scans the lines of the piece that begins the room, by its marks. `offset` is where it begins. The last mark is that
+    /// of the piece's last newline.
+    #[inline(always)]
     fn piece(
         &mut self,
-        rest: &[u8],
+        room: &Room,
         offset: usize,
-        mut places: &[u16],
+        marks: &Marks,
         lines: &mut Lines,
         sink: &mut impl Sink,
     ) {
-        let mut start = 0;
-        while !places.is_empty() {
-            if let Some(at) = places.first_chunk::<PLACES>()
-                && let Some((record, name)) = self.shape.read(rest, start, at)
-            {
-                let near = rest.get(name..).and_then(<[u8]>::first_chunk);
-                let taken = match near {
-                    Some(near) if record.name.len() <= near.len() => {
-                        sink.near(lines.total, &record, near)
-                    }
-                    _ => sink.record(lines.total, &record),
+        let (mut start, mut nth) = (0_u16, 0);
+        while nth < marks.len() {
+            // A line further on there will be another piece; its bytes come from memory while these are read.
+            let later = room.get(usize::from(start) + PIECE..).unwrap_or_default();
+            for byte in later.iter().take(192).step_by(64) {
+                soon(byte);
+            }
+            if let Some(line) = self.shape.read(room, start, marks, nth, &mut self.clock) {
+                let Line { record, name, marks: length } = line;
+                let taken = match record.name.len() <= name.len() {
+                    true => sink.near(lines.total, &record, name),
+                    false => sink.record(lines.total, &record),
                 };
                 if taken {
                     lines.total += 1;
                     lines.queries += 1;
-                    start = usize::from(at[PLACES - 1]) + 1;
-                    places = places.get(PLACES..).unwrap_or_default();
+                    nth += length;
+                    start = marks.place(nth - 1).wrapping_add(1);
                     continue;
                 }
             }
-            let is_end = |place: &u16| rest.get(usize::from(*place)) == Some(&b'\n');
-            let Some(end) = places.iter().position(is_end) else { return };
-            let (mine, later) = places.split_at(end + 1);
-            let end = mine.last().map_or(start, |end| usize::from(*end));
-            self.line(rest.get(start..end).unwrap_or_default(), offset + start, lines, sink);
-            (start, places) = (end + 1, later);
+            let Some(length) = marks.line(nth) else { return };
+            let end = marks.place(nth + length);
+            let from = usize::from(start);
+            let line = room.get(from..usize::from(end)).unwrap_or_default();
+            self.line(line, offset + from, lines, sink);
+            (start, nth) = (end.wrapping_add(1), nth + length + 1);
         }
     }
 

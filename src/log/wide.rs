@@ -1,9 +1,9 @@
-//! The wide compares behind [`super::places`], for x86-64: which of them may be used is asked at run time. One of two
-//! places in kico with `unsafe`; its twins in safe code stand there, and a test holds them equal.
+//! The wide compares behind [`super::places`] and [`super::scan`], for x86-64: which of them may be used is asked at run
+//! time. One of two places in kico with `unsafe`; its twins in safe code stand there, and tests hold them equal.
 
 use std::arch::x86_64::*;
 
-use super::places::{Find, PIECE, block_by_block, blocks, portable, room};
+use super::places::{Find, Found, block_by_block, blocks, portable};
 
 /// The best way that this processor has.
 #[expect(unsafe_code, reason = "the processor is asked before")]
@@ -13,10 +13,10 @@ pub(super) fn best() -> Find {
         && is_x86_feature_detected!("popcnt")
     {
         // SAFETY: the processor has what the function asks for.
-        |piece, places| unsafe { avx512(piece, places) }
+        |piece, found| unsafe { avx512(piece, found) }
     } else if is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
         // SAFETY: as above.
-        |piece, places| unsafe { counted(piece, places) }
+        |piece, found| unsafe { counted(piece, found) }
     } else {
         portable
     }
@@ -38,14 +38,14 @@ pub(super) fn special(block: &[u8; 64]) -> u64 {
 
 /// The same with the instructions that count bits.
 #[target_feature(enable = "bmi1,popcnt")]
-pub(super) fn counted(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
-    block_by_block(piece, places, special)
+pub(super) fn counted(piece: &[u8], found: &mut Found) -> usize {
+    block_by_block(piece, found, special)
 }
 
-/// Sixty-four at a time, and their places written at once.
+/// Sixty-four at a time, and their marks written at once.
 #[expect(unsafe_code, reason = "loads and stores of whole blocks; each is explained")]
 #[target_feature(enable = "avx512bw,avx512vbmi2,popcnt")]
-pub(super) fn avx512(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
+pub(super) fn avx512(piece: &[u8], found: &mut Found) -> usize {
     let numbers: [u8; 64] = std::array::from_fn(|i| i as u8);
     // SAFETY: 64 bytes are read from 64 bytes, here and below; the instruction asks for no alignment.
     let (numbers, mut len) = (unsafe { _mm512_loadu_si512(numbers.as_ptr().cast()) }, 0);
@@ -54,29 +54,72 @@ pub(super) fn avx512(piece: &[u8], places: &mut [u16; PIECE + 64]) -> usize {
         let block = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
         let low = _mm512_cmplt_epi8_mask(block, _mm512_set1_epi8(b'#' as i8));
         let special = low | _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(b'\\' as i8));
-        let found = _mm512_maskz_compress_epi8(special, numbers);
-        let (room, base) = (room(places, len), _mm512_set1_epi16(base as i16));
+        let places = _mm512_maskz_compress_epi8(special, numbers);
+        let ((at, byte), base) = (found.room(len), _mm512_set1_epi16(base as i16));
         let half = |half| _mm512_add_epi16(_mm512_cvtepu8_epi16(half), base);
-        // SAFETY: two times 32 numbers of two bytes are written where there is room for 64.
+        // SAFETY: 64 bytes, and two times 32 numbers of two bytes, are written where there is room for 64 of each.
         unsafe {
-            let room = room.as_mut_ptr();
-            _mm512_storeu_si512(room.cast(), half(_mm512_castsi512_si256(found)));
+            let (at, byte) = (at.as_mut_ptr(), byte.as_mut_ptr());
+            _mm512_storeu_si512(byte.cast(), _mm512_maskz_compress_epi8(special, block));
+            _mm512_storeu_si512(at.cast(), half(_mm512_castsi512_si256(places)));
             if special.count_ones() > 32 {
-                let high = _mm512_extracti64x4_epi64::<1>(found);
-                _mm512_storeu_si512(room.add(32).cast(), half(high));
+                let high = _mm512_extracti64x4_epi64::<1>(places);
+                _mm512_storeu_si512(at.add(32).cast(), half(high));
             }
         }
         len += special.count_ones() as usize;
     });
     len
 }
+
+/// A hint that this will be looked at soon: it is fetched meanwhile.
+#[expect(unsafe_code, reason = "an instruction without effect, part of x86-64")]
+#[inline(always)]
+pub(crate) fn soon<T>(value: &T) {
+    // SAFETY: SSE is part of every x86-64, and nothing is read.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) }
+}
+
 /// What this processor has beside the best, for the test that holds all ways equal.
 #[cfg(test)]
 #[expect(unsafe_code, reason = "the processor was asked")]
 pub(super) fn others() -> Vec<(&'static str, Find)> {
     match is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
         // SAFETY: as above.
-        true => vec![("counted", |piece, places| unsafe { counted(piece, places) })],
+        true => vec![("counted", |piece, found| unsafe { counted(piece, found) })],
         false => Vec::new(),
+    }
+}
+
+/// What every x86-64 can do with sixteen bytes, for `scan::lanes`.
+#[expect(unsafe_code, reason = "instructions that are part of x86-64")]
+pub(super) mod lanes {
+    use std::arch::x86_64::*;
+
+    pub(in super::super) type Sixteen = __m128i;
+
+    macro_rules! sse2 {
+        ($($name:ident($($it:ident: $type:ty),*) -> $out:ty = $body:expr;)*) => {
+            $(#[inline(always)]
+            pub(in super::super) fn $name($($it: $type),*) -> $out {
+                // SAFETY: SSE2 is part of every x86-64, and these read nothing but the values they are given.
+                unsafe { $body }
+            })*
+        };
+    }
+
+    sse2! {
+        pair(low: u64, high: u64) -> Sixteen = _mm_set_epi64x(high as i64, low as i64);
+        all(byte: u8) -> Sixteen = _mm_set1_epi8(byte as i8);
+        over(a: Sixteen, least: u8, most: u8) -> Sixteen =
+            _mm_subs_epu8(_mm_sub_epi8(a, all(least)), all(most));
+        equal(a: Sixteen, byte: u8) -> Sixteen = _mm_cmpeq_epi8(a, all(byte));
+        minus(a: Sixteen, b: Sixteen) -> Sixteen = _mm_sub_epi16(a, b);
+        saturating_minus(a: Sixteen, b: Sixteen) -> Sixteen = _mm_subs_epu16(a, b);
+        xor(a: Sixteen, b: Sixteen) -> Sixteen = _mm_xor_si128(a, b);
+        and(a: Sixteen, b: Sixteen) -> Sixteen = _mm_and_si128(a, b);
+        or(a: Sixteen, b: Sixteen) -> Sixteen = _mm_or_si128(a, b);
+        is_zero(a: Sixteen) -> bool =
+            _mm_movemask_epi8(_mm_cmpeq_epi8(a, _mm_setzero_si128())) == 0xffff;
     }
 }

@@ -1,5 +1,5 @@
-//! The line that nearly every log is made of, read in one walk from its start to its end (bare ones are [`super::shape`]'s,
-//! where that may be used):
+//! The default line once more, read in one walk from its start to its end: what [`super::shape`] does not read, because
+//! something stands before it, a time has a zone, or a field is longer than it should be:
 //!
 //! ```text
 //! [INFO] 10.244.0.9:40312 - 4713 "A IN redis.cache.svc.cluster.local. udp 47 false 512" NOERROR qr,aa,rd 104 0.000148532s
@@ -16,6 +16,7 @@
 
 use super::super::record::{Kind, QType, Rcode, Record};
 use super::clock::Clock;
+use super::lanes::{EVERY, HIGH, others};
 use super::{RECORD, when};
 
 /// Reads the default line. `line` is without its newline.
@@ -124,22 +125,17 @@ fn cut<'a>(text: &'a [u8], end: usize, behind: &[u8]) -> Option<(&'a [u8], &'a [
     Some((field, rest.strip_prefix(behind)?))
 }
 
-const EVERY: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
 /// How many decimal digits begin the text: 1 to `most`, and `most` is below 8.
 #[inline(always)]
 fn digits(text: &[u8], most: usize) -> Option<usize> {
-    let eight = u64::from_le_bytes(*text.first_chunk()?) ^ (EVERY * b'0' as u64);
-    // A byte's high bit is set where that byte is no digit: it was above 0x7f, or adding carries it there.
-    let others = (((eight & !HIGH) + EVERY * (0x80 - 10)) | eight) & HIGH;
+    let others = others(u64::from_le_bytes(*text.first_chunk()?));
     let count = others.trailing_zeros() as usize / 8;
     (1..=most).contains(&count).then_some(count)
 }
 
 /// Where the first such byte stands, if it is among the first sixteen.
 #[inline(always)]
-pub(super) fn first(byte: u8, text: &[u8]) -> Option<usize> {
+fn first(byte: u8, text: &[u8]) -> Option<usize> {
     let sixteen = u128::from_le_bytes(*text.first_chunk()?);
     let every = (u128::from(EVERY) << 64) | u128::from(EVERY);
     let off = sixteen ^ (every * u128::from(byte));

@@ -10,7 +10,8 @@ use hashbrown::HashTable;
 use super::bound::{self, Budget};
 use super::cell::{Asker, Cell, Client, Origin, Part, Spot};
 use super::hot::{Added, FULL, Index, Key};
-use super::intern::{NEAR, Names, Texts, small};
+use super::intern::{Texts, small};
+use super::names::{NEAR, Names};
 use super::{Bound, Depth, rank};
 use crate::log::record::{Kind, Record};
 use crate::log::{Hands, LateHands, Window, client};
@@ -50,6 +51,8 @@ pub struct Builder<'a> {
     pub(super) index: Index,
     /// Records whose client and name are known, on their way to their cells.
     waiting: Vec<Waiting>,
+    /// Whether the index counts what the cells do not yet.
+    unsettled: bool,
     pub(super) origins: Vec<Origin>,
     here: Origin,
     /// Where `here` stands in `origins`, once something was first seen there.
@@ -73,6 +76,7 @@ impl<'a> Builder<'a> {
             cells: Vec::new(),
             index: Index::default(),
             waiting: Vec::new(),
+            unsettled: false,
             origins: Vec::new(),
             here: Origin::default(),
             here_at: None,
@@ -129,7 +133,9 @@ impl<'a> Builder<'a> {
         }
         let &Record { kind, time, .. } = record;
         let key = Key::new(client, name, self.part(client, time), Cell::of(kind).0);
-        self.waiting.push(Waiting { hash: self.index.hash(key), key, kind, line, time });
+        let hash = self.index.hash(key);
+        self.index.soon(hash);
+        self.waiting.push(Waiting { hash, key, kind, line, time });
         if self.waiting.len() >= BATCH {
             self.flush();
         }
@@ -169,6 +175,7 @@ impl<'a> Builder<'a> {
     pub(super) fn flush(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
         let mut grew = false;
+        self.unsettled |= !waiting.is_empty();
         for record in &waiting {
             let Waiting { hash, key, kind, line, time } = *record;
             let added = self.index.add(hash, key, Cell::of(kind).1, time.unwrap_or(0));
@@ -188,6 +195,9 @@ impl<'a> Builder<'a> {
     fn add_oddly(&mut self, added: Added, key: Key, kind: Kind, line: u64, time: Option<Time>) {
         match added {
             Added::Plainly => {}
+            Added::Nowhere if self.is_free(key.client()) => {
+                self.first(key.client(), key.name(), kind, line, time);
+            }
             Added::Nowhere => {
                 let name = self.names.get(key.name()).to_owned();
                 self.unseen(Asker::Client(key.client()), &name, kind, line, time);
@@ -206,10 +216,12 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Adds what was counted to the cells. No records may come after it.
-    pub(super) fn settle(&mut self) {
+    /// Adds what was counted to the cells. Merging does so too; it is quicker in each thread.
+    pub fn settle(&mut self) {
         self.flush();
-        self.index.settle(&mut self.cells);
+        if std::mem::take(&mut self.unsettled) {
+            self.index.settle(&mut self.cells);
+        }
     }
 
     #[inline]
@@ -236,17 +248,29 @@ impl<'a> Builder<'a> {
         let (first, which) = Cell::of(kind);
         let Some(client) = self.admit(asker, name, first, 1) else { return };
         let id = self.names.intern(name);
-        let part = self.part(client, time);
-        let key = Key::new(client, id, part, first);
-        let added = self.index.add(self.index.hash(key), key, which, time.unwrap_or(0));
-        if added != Added::Nowhere {
-            return self.add_oddly(added, key, kind, line, time);
+        let key = Key::new(client, id, self.part(client, time), first);
+        self.unsettled = true;
+        match self.index.add(self.index.hash(key), key, which, time.unwrap_or(0)) {
+            Added::Nowhere => self.first(client, id, kind, line, time),
+            added => self.add_oddly(added, key, kind, line, time),
         }
-        let capped = self.is_capped(client, name, first);
-        let (spot, kind, mut counts) = (self.spot(line), first, [0; 2]);
-        let (first, last) = (time.unwrap_or(0), time.unwrap_or(0));
+    }
+
+    /// The first record of a cell that is admitted.
+    fn first(&mut self, client: u32, name: u32, kind: Kind, line: u64, time: Option<Time>) {
+        let (kind, which) = Cell::of(kind);
+        let mut counts = [0; 2];
         counts[which] = 1;
-        self.push(Cell { client, name: id, part, kind, capped, counts, first, last, spot });
+        let capped = self.is_capped(client, self.names.get(name), kind);
+        let (part, spot) = (self.part(client, time), self.spot(line));
+        let (first, last) = (time.unwrap_or(0), time.unwrap_or(0));
+        self.push(Cell { client, name, part, kind, capped, counts, first, last, spot });
+    }
+
+    /// Whether the client may have any cell.
+    fn is_free(&self, client: u32) -> bool {
+        let client = &self.clients[client as usize];
+        client.limit == u64::MAX && !client.beyond
     }
 
     /// The client of these records, or `None` if the bound gives them up: then they are counted as lost.
@@ -258,10 +282,12 @@ impl<'a> Builder<'a> {
                 return None;
             }
         };
+        if self.is_free(id) {
+            return Some(id);
+        }
         let Some(hands) = self.hands else { return Some(id) };
         let client = &mut self.clients[id as usize];
-        let free = client.limit == u64::MAX && !client.beyond;
-        if free || client.keeps(name, kind, hands) {
+        if client.keeps(name, kind, hands) {
             return Some(id);
         }
         if client.beyond {

@@ -86,6 +86,12 @@ impl Index {
         fold(key.pair ^ self.keys[0], key.sort ^ self.keys[1])
     }
 
+    /// A record of this hash will be counted.
+    #[inline(always)]
+    pub(super) fn soon(&self, hash: u64) {
+        self.table.soon(hash);
+    }
+
     #[inline(always)]
     fn at(&self, hash: u64, key: Key) -> Option<usize> {
         self.table.find(hash, |hot| hot.key == key)

@@ -2,16 +2,27 @@
 //! the bound is applied to the sum.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use super::bound;
 use super::builder::Builder;
 use super::cell::{Asker, Cell, Origin, Part, Spot};
+use super::hot::Key;
 use super::intern::small;
 use super::{Bound, Depth, Lost, Row, Sighting, Tally};
 use crate::log::record::{Kind, Outcome};
 use crate::log::{Hands, LateHands, Place, Window};
+use crate::threads;
 use crate::time::Time;
+
+/// So many cells are asked for before the first of them is added: all of their places come from memory at once.
+const AT_ONCE: usize = 32;
+
+/// Fewer cells than this are made rows of in less time than a thread takes to begin.
+const CELLS_ALONE: usize = 8192;
 
 /// All of it as one tally. `starts` says how many lines stand before a chunk in its input, `paths` where an input
 /// stands; the inputs are numbered in the byte order of these. Hands and bound are those of the builders, if any.
@@ -93,14 +104,21 @@ impl<'a> Builder<'a> {
         self.origins.append(&mut other.origins);
         let names = other.names;
         let mut ids: Vec<Option<u32>> = vec![None; names.len()];
-        for mut cell in other.cells {
-            let text = names.get(cell.name);
-            let asker = askers[cell.client as usize];
-            let Some(client) = self.admit(asker, text, cell.kind, cell.total()) else { continue };
-            let name = ids[cell.name as usize].get_or_insert_with(|| self.names.intern(text));
-            (cell.client, cell.name) = (client, *name);
-            cell.spot.origin += origins;
-            self.add(cell);
+        let mut taken = Vec::with_capacity(AT_ONCE);
+        for cells in other.cells.chunks(AT_ONCE) {
+            for cell in cells {
+                let text = names.get(cell.name);
+                let asker = askers[cell.client as usize];
+                let Some(client) = self.admit(asker, text, cell.kind, cell.total()) else {
+                    continue;
+                };
+                let name = *ids[cell.name as usize].get_or_insert_with(|| self.names.intern(text));
+                let spot = Spot { origin: cell.spot.origin + origins, ..cell.spot };
+                let cell = Cell { client, name, spot, ..*cell };
+                self.index.soon(self.index.hash(Key::of(&cell)));
+                taken.push(cell);
+            }
+            taken.drain(..).for_each(|cell| self.add(cell));
         }
         if self.is_over() {
             self.prune();
@@ -256,42 +274,80 @@ impl<'a> Builder<'a> {
     }
 
     fn rows(mut self, files: &Files) -> Vec<Row> {
-        let mut by_address: Vec<usize> = (0..self.clients.len()).collect();
-        by_address.sort_unstable_by_key(|id| self.clients[*id].address);
-        let mut places = vec![0; by_address.len()];
-        for (place, id) in by_address.into_iter().enumerate() {
-            places[id] = place;
-        }
+        let (clients, names) = self.number_in_order();
         let mut cells = std::mem::take(&mut self.cells);
-        cells.sort_unstable_by(|a, b| {
-            let client = |cell: &Cell| places[cell.client as usize];
-            let names = || match a.name == b.name {
-                true => std::cmp::Ordering::Equal,
-                false => self.names.get(a.name).cmp(self.names.get(b.name)),
-            };
-            let rest = |cell: &Cell| (cell.part, cell.kind);
-            client(a).cmp(&client(b)).then_with(names).then_with(|| rest(a).cmp(&rest(b)))
-        });
-        let key = |cell: &Cell| (cell.client, cell.name, cell.part);
-        let rows = cells.chunk_by(|a, b| key(a) == key(b));
-        let mut rows: Vec<Row> = rows.filter_map(|cells| self.row(cells, files)).collect();
-        // All but the parts of one pair are in order already.
-        rows.sort_by(Row::order);
-        rows
+        let rows = |pair: &[Cell]| self.pair(pair, &clients, &names, files);
+        let key = |cell: &Cell| (cell.client, cell.name, cell.part, cell.kind);
+        let is_pair = |a: &Cell, b: &Cell| (a.client, a.name) == (b.client, b.name);
+        let threads = if cells.len() > CELLS_ALONE { threads::most() } else { 1 };
+        match threads::pool(threads) {
+            Some(pool) => pool.install(|| {
+                cells.par_sort_unstable_by_key(key);
+                cells.par_chunk_by(is_pair).flat_map_iter(rows).collect()
+            }),
+            None => {
+                cells.sort_unstable_by_key(key);
+                cells.chunk_by(is_pair).flat_map(rows).collect()
+            }
+        }
+    }
+
+    /// Gives clients and names in their cells numbers in the order of addresses and names; what these then stand for.
+    fn number_in_order(&mut self) -> (Vec<IpAddr>, Vec<Arc<str>>) {
+        let address = |id: &u32| self.clients[*id as usize].address;
+        let mut clients: Vec<u32> = (0..small(self.clients.len())).collect();
+        clients.sort_unstable_by_key(address);
+        let mut names: Vec<u32> = (0..small(self.names.len())).collect();
+        names.sort_unstable_by_key(|id| self.names.get(*id));
+        let found = |ids: &[u32]| {
+            let mut places = vec![0; ids.len()];
+            for (place, id) in (0..).zip(ids) {
+                places[*id as usize] = place;
+            }
+            places
+        };
+        let (client, name): (Vec<u32>, Vec<u32>) = (found(&clients), found(&names));
+        for cell in &mut self.cells {
+            cell.client = client[cell.client as usize];
+            cell.name = name[cell.name as usize];
+        }
+        let text = |id: &u32| self.names.get(*id).into();
+        (clients.iter().map(address).collect(), names.iter().map(text).collect())
+    }
+
+    /// The cells of one client and name → a row for each part, in their order.
+    fn pair(
+        &self,
+        cells: &[Cell],
+        clients: &[IpAddr],
+        names: &[Arc<str>],
+        files: &Files,
+    ) -> impl Iterator<Item = Row> + use<> {
+        let parts = cells.chunk_by(|a, b| a.part == b.part);
+        let mut rows: Vec<Row> =
+            parts.filter_map(|cells| self.row(cells, clients, names, files)).collect();
+        rows.sort_unstable_by(Row::order);
+        rows.into_iter()
     }
 
     /// The cells of one row.
-    fn row(&self, cells: &[Cell], files: &Files) -> Option<Row> {
+    fn row(
+        &self,
+        cells: &[Cell],
+        clients: &[IpAddr],
+        names: &[Arc<str>],
+        files: &Files,
+    ) -> Option<Row> {
         let first = cells.first()?;
         let answered = cells.iter().filter(|cell| cell.kind.rcode.outcome() == Outcome::Answered);
         let all = self.sighting(cells.iter(), files)?;
         let answered = self.sighting(answered, files).filter(|answered| *answered != all);
-        let mut counts: Vec<(Kind, u64)> = cells.iter().flat_map(Cell::kinds).collect();
+        let mut counts = Vec::with_capacity(cells.iter().flat_map(Cell::kinds).count());
+        counts.extend(cells.iter().flat_map(Cell::kinds));
         counts.sort_unstable_by_key(|(kind, _)| *kind);
-        counts.shrink_to_fit();
         Some(Row {
-            client: self.clients[first.client as usize].address,
-            name: self.names.get(first.name).into(),
+            client: clients[first.client as usize],
+            name: Arc::clone(&names[first.name as usize]),
             counts,
             seen: all.seen,
             place: all.place,

@@ -8,6 +8,7 @@ mod clip;
 mod hot;
 mod intern;
 mod merge;
+mod names;
 mod rank;
 mod table;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod tests;
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use bound::Depth;
 pub use builder::Builder;
@@ -42,7 +44,7 @@ pub struct Row {
     /// The client's address.
     pub client: IpAddr,
     /// The name's one spelling, without the final dot.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// How often each kind was seen, sorted by the kinds' text.
     pub counts: Vec<(Kind, u64)>,
     /// First and last time; `None` in the part of the records without a time.

@@ -1,6 +1,8 @@
 //! An open hash table of small slots, for the three look-ups that every record costs. Slots stand where their hash says, or
 //! right behind: a look-up is one cache line and mostly one comparison. Nothing is ever removed.
 
+use crate::log::places::soon;
+
 /// What a table is made of.
 pub(super) trait Slot: Copy {
     /// A slot that holds nothing.
@@ -47,6 +49,14 @@ impl<S: Slot> Table<S> {
                 return None;
             }
             at = (at + 1) & (slots.len() - 1);
+        }
+    }
+
+    /// A look-up of this hash will follow.
+    #[inline(always)]
+    pub(super) fn soon(&self, hash: u64) {
+        if let Some(slot) = self.slots.get(hash as usize & self.slots.len().wrapping_sub(1)) {
+            soon(slot);
         }
     }
 
