@@ -1,7 +1,7 @@
-//! What each stage costs, on one thread, over 16 MiB of generated log: `cargo bench`. Criterion prints time and MiB/s; the
-//! floor's name says how many lines the bare log has.
+//! What each stage costs, on one thread, over 16 MiB of generated log: `cargo bench`. Criterion prints time, nanoseconds a
+//! line and MiB/s.
 //!
-//! - `floor`: counting newlines, which nobody can do without.
+//! - `scan`: counting newlines, which nobody can do without: the floor.
 //! - `fields`: the scanner, into a sink that only looks: in every wrapper, and without its fast paths.
 //! - `tally`: the scanner into a growing tally.
 //! - `whole`: the file → the finished tally, as `kico analyze` reads it.
@@ -11,6 +11,7 @@ mod log;
 
 use std::hint::black_box;
 
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kico::log::record::Record;
 use kico::log::scan::{How, Reject, Scanner, Sink};
@@ -72,12 +73,67 @@ impl Sink for Tallies<'_> {
     fn reject(&mut self, _: &Reject<'_>) {}
 }
 
-fn stages(criterion: &mut Criterion) {
-    let bare = bytes(Wrap::Bare);
-    let lines = memchr::memchr_iter(b'\n', &bare).count();
+/// Wall time, shown as nanoseconds a line where criterion shows elements a second.
+struct PerLine;
 
-    let mut group = criterion.benchmark_group(format!("floor/{lines} lines"));
-    group.throughput(Throughput::Bytes(bare.len() as u64)).sample_size(20);
+impl Measurement for PerLine {
+    type Intermediate = <WallTime as Measurement>::Intermediate;
+    type Value = <WallTime as Measurement>::Value;
+
+    fn start(&self) -> Self::Intermediate {
+        WallTime.start()
+    }
+
+    fn end(&self, start: Self::Intermediate) -> Self::Value {
+        WallTime.end(start)
+    }
+
+    fn add(&self, a: &Self::Value, b: &Self::Value) -> Self::Value {
+        WallTime.add(a, b)
+    }
+
+    fn zero(&self) -> Self::Value {
+        WallTime.zero()
+    }
+
+    fn to_f64(&self, value: &Self::Value) -> f64 {
+        WallTime.to_f64(value)
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        self
+    }
+}
+
+impl ValueFormatter for PerLine {
+    fn scale_values(&self, typical: f64, values: &mut [f64]) -> &'static str {
+        WallTime.formatter().scale_values(typical, values)
+    }
+
+    fn scale_throughputs(&self, typical: f64, of: &Throughput, values: &mut [f64]) -> &'static str {
+        let Throughput::Elements(lines) = of else {
+            return WallTime.formatter().scale_throughputs(typical, of, values);
+        };
+        values.iter_mut().for_each(|ns| *ns /= *lines as f64);
+        "ns/line"
+    }
+
+    fn scale_for_machines(&self, values: &mut [f64]) -> &'static str {
+        WallTime.formatter().scale_for_machines(values)
+    }
+}
+
+/// How much there is of a log.
+fn throughput(log: &[u8]) -> Throughput {
+    let lines = memchr::memchr_iter(b'\n', log).count() as u64;
+    Throughput::ElementsAndBytes { elements: lines, bytes: log.len() as u64 }
+}
+
+fn stages(criterion: &mut Criterion<PerLine>) {
+    let bare = bytes(Wrap::Bare);
+
+    let mut group = criterion.benchmark_group("scan");
+    group.throughput(throughput(&bare)).sample_size(20);
     group.bench_function("newlines", |b| b.iter(|| memchr::memchr_iter(b'\n', &bare).count()));
     group.finish();
 
@@ -89,7 +145,7 @@ fn stages(criterion: &mut Criterion) {
     ] {
         let log = bytes(wrap);
         let mut group = criterion.benchmark_group(format!("fields/{name}"));
-        group.throughput(Throughput::Bytes(log.len() as u64)).sample_size(20);
+        group.throughput(throughput(&log)).sample_size(20);
         for how in [How::Fast, How::Portable, How::General] {
             let mut scanner = Scanner::new(None, how);
             group
@@ -99,7 +155,7 @@ fn stages(criterion: &mut Criterion) {
     }
 
     let mut group = criterion.benchmark_group("tally");
-    group.throughput(Throughput::Bytes(bare.len() as u64)).sample_size(20);
+    group.throughput(throughput(&bare)).sample_size(20);
     let hands = hands();
     group.bench_function("bare", |b| {
         let mut scanner = Scanner::new(None, How::Fast);
@@ -124,7 +180,7 @@ fn stages(criterion: &mut Criterion) {
         interrupt: interrupt::Interrupt::default(),
     };
     let mut group = criterion.benchmark_group("whole");
-    group.throughput(Throughput::Bytes(bare.len() as u64)).sample_size(20);
+    group.throughput(throughput(&bare)).sample_size(20);
     group.bench_function("one thread", |b| {
         b.iter(|| {
             let found = discover::discover(std::slice::from_ref(&path));
@@ -134,5 +190,9 @@ fn stages(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, stages);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(PerLine);
+    targets = stages
+}
 criterion_main!(benches);

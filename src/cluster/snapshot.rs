@@ -134,6 +134,7 @@ impl Take {
 
     /// Adds a file's objects.
     fn add(&mut self, file: &str, reads: Vec<Read>) {
+        self.objects.reserve(reads.len());
         for Read { object, broken, hidden } in reads {
             self.hidden.extend(hidden);
             self.broken.extend(broken.iter().map(|what| shown(&format!("{file}: {what}"))));
@@ -157,7 +158,9 @@ impl Take {
                 if !pod.meta.uid.is_empty() {
                     self.moment.pods.insert(pod.meta.uid.clone());
                 }
-                self.moment.namespaces.insert(pod.meta.namespace.clone());
+                if !self.moment.namespaces.contains(&pod.meta.namespace) {
+                    self.moment.namespaces.insert(pod.meta.namespace.clone());
+                }
             }
             Object::Namespace(meta) if meta.name == "kube-system" && !meta.uid.is_empty() => {
                 self.clusters.push((file.to_owned(), meta.uid.clone()));

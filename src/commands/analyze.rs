@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -59,9 +60,13 @@ pub(super) fn report(
     messages: &Messages,
 ) -> Result<Exit> {
     let wants_policies = args.suggest_netpol || outputs.iter().any(|o| o.format.is_policies());
-    let (reading, cluster, mut exit) = (gathered.reading, gathered.cluster, gathered.exit);
+    let mut exit = gathered.exit;
+    // The process ends after this, and the system takes all of its memory back at once. To free a cluster of 5,000
+    // pods and its report piece by piece took twice as long as to write the CSV.
+    let gathered = ManuallyDrop::new(gathered);
+    let (reading, cluster) = (&gathered.reading, &gathered.cluster);
     if exit != Exit::Interrupted {
-        check_something_read(&reading, gathered.window)?;
+        check_something_read(reading, gathered.window)?;
     }
     if wants_policies && !cluster.snapshot.given {
         bail!(
@@ -69,12 +74,12 @@ pub(super) fn report(
         );
     }
     let filters = filters(&args.filter, &args.exclude_namespace);
-    let choice = choose(&filters, &cluster)?;
+    let choice = choose(&filters, cluster)?;
     let shut = shut(&args.default_deny);
     // Only to find out whether they are there.
     choose(
         &Filters { namespaces: shut.named.iter().cloned().collect(), ..Filters::default() },
-        &cluster,
+        cluster,
     )?;
     let join = |group_by, choice| {
         let options = Options {
@@ -83,9 +88,9 @@ pub(super) fn report(
             exclude_namespaces: &args.exclude_namespace,
             choice,
         };
-        let mut report = connections::join(&reading.tally, &cluster, options);
-        report.coverage = cover(&reading.inputs, &report.totals, &reading.tally.lost, &cluster);
-        report
+        let mut report = connections::join(&reading.tally, cluster, options);
+        report.coverage = cover(&reading.inputs, &report.totals, &reading.tally.lost, cluster);
+        ManuallyDrop::new(report)
     };
     let report = join(GroupBy::Workload, Some(&choice));
     let grouped = match args.group_by {
@@ -107,10 +112,10 @@ pub(super) fn report(
             clients: &clients,
         };
         let whole = join(GroupBy::Workload, None);
-        let mut own = policy::build(&whole, &cluster, &options);
-        own.denies = deny::denies(&own, &cluster, &options, &shut);
+        let mut own = policy::build(&whole, cluster, &options);
+        own.denies = deny::denies(&own, cluster, &options, &shut);
         let wanted = outputs.iter().any(|o| o.format == Format::CiliumNetworkPolicy);
-        let cilium = wanted.then(|| policy::cilium::build(&whole, &cluster, &options));
+        let cilium = wanted.then(|| policy::cilium::build(&whole, cluster, &options));
         let chosen = |mut all: Policies| {
             if filters != Filters::default() {
                 keep_chosen(&mut all.refused, &report);
@@ -125,8 +130,8 @@ pub(super) fn report(
     }
     let made = Made {
         report: &report,
-        view: grouped.as_ref().unwrap_or(&report),
-        cluster: &cluster,
+        view: grouped.as_deref().unwrap_or(&report),
+        cluster,
         policies,
         cilium,
     };

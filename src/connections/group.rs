@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use rayon::prelude::*;
+
 use super::clients::{Askers, Interner, Key, index};
 use super::filter::Choice;
 use super::servers::{Servers, Target};
@@ -10,6 +12,7 @@ use super::{Client, Connection, FailedLookup, GroupBy, ServerKind, Status, Total
 use crate::cluster::Cluster;
 use crate::log::record::{Outcome, QType};
 use crate::log::tally::{Row, Tally};
+use crate::threads;
 
 /// What rows are made of.
 #[derive(Clone, Copy)]
@@ -96,8 +99,17 @@ pub(super) struct Failure<'a, 'e> {
 impl Evidence<'_> {
     /// Groups the rows by client and server.
     pub(super) fn group(&self, group_by: GroupBy) -> Groups {
+        // Fewer rows are done with in less time than it takes to begin a thread.
+        const FEW: usize = 20_000;
+        let pool = threads::pool(threads::most().min(self.tally.rows.len() / FEW));
         let (clients, of_asker) = self.clients(group_by);
-        let (entries, mut not_connections) = self.entries(&of_asker);
+        let (mut entries, mut not_connections) = self.entries(&of_asker);
+        // Stable: the rows come in long sorted runs, one for each address.
+        let order = |a: &Entry<'_>, b: &Entry<'_>| (a.client, a.name).cmp(&(b.client, b.name));
+        match &pool {
+            Some(pool) => pool.install(|| entries.par_sort_by(order)),
+            None => entries.sort_by(order),
+        }
         let mut servers = Servers::new(self.cluster);
         let mut namespaces = known_namespaces(self.cluster);
         let mut pieces = Vec::new();
@@ -145,11 +157,15 @@ impl Evidence<'_> {
         let place = |piece: &Piece<'_, '_>| places.get(piece.server as usize).copied();
         pieces.sort_by(|a, b| (a.client, place(a), a.name).cmp(&(b.client, place(b), b.name)));
         let runs = pieces.chunk_by(|a, b| a.client == b.client && place(a) == place(b));
-        let connection = |pieces: &[Piece<'_, '_>]| {
+        let runs: Vec<&[Piece<'_, '_>]> = runs.collect();
+        let connection = |pieces: &&[Piece<'_, '_>]| {
             let who = clients.get(pieces.first()?.client as usize)?;
             self.connection(who, &shown, &servers, pieces)
         };
-        let connections = runs.filter_map(connection).collect();
+        let connections = match &pool {
+            Some(pool) => pool.install(|| runs.par_iter().filter_map(connection).collect()),
+            None => runs.iter().filter_map(connection).collect(),
+        };
         let failed = self.failed(&clients, failures, &namespaces);
         Groups { connections, failed, dropped: Vec::new(), not_connections }
     }
@@ -180,7 +196,7 @@ impl Evidence<'_> {
         (clients.into_iter().map(|(_, who)| who).collect(), of_asker)
     }
 
-    /// Every row that asks for an address, sorted by client and name; and the answered records that do not.
+    /// Every row that asks for an address, in the tally's order; and the answered records that do not.
     fn entries(&self, of_asker: &[Option<u32>]) -> (Vec<Entry<'_>>, u64) {
         let mut entries = Vec::with_capacity(self.tally.rows.len());
         let mut others = 0;
@@ -194,8 +210,6 @@ impl Evidence<'_> {
                 entries.push(Entry { client, row: at, name: &row.name, counts, left_out });
             }
         }
-        // Stable: the rows come in long sorted runs, one for each address.
-        entries.sort_by(|a, b| (a.client, a.name).cmp(&(b.client, b.name)));
         (entries, others)
     }
 

@@ -8,7 +8,7 @@
 //!
 //! Elsewhere than on Linux files are read: there this was never tried.
 
-pub(crate) use guard::Map;
+pub use guard::Map;
 
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "a map and the signal handler behind it; each use is explained")]
@@ -21,14 +21,14 @@ mod guard {
 
     /// A mapped file.
     #[derive(Debug)]
-    pub(crate) struct Map {
+    pub struct Map {
         map: memmap2::Mmap,
         range: &'static Range,
     }
 
     impl Map {
         /// Maps the first `size` bytes. `None`: it cannot be done, and the file must be read.
-        pub(crate) fn new(file: &File, size: u64) -> Option<Map> {
+        pub fn new(file: &File, size: u64) -> Option<Map> {
             if !installed() {
                 return None;
             }
@@ -51,7 +51,7 @@ mod guard {
         }
 
         /// The bytes from `from` to `to`, as far as they are mapped.
-        pub(crate) fn bytes(&self, from: u64, to: u64) -> &[u8] {
+        pub fn bytes(&self, from: u64, to: u64) -> &[u8] {
             let clamp = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(self.map.len());
             &self.map[clamp(from)..clamp(to.max(from))]
         }
@@ -218,15 +218,18 @@ mod guard {
 mod guard {
     use std::fs::File;
 
+    /// A mapped file: none.
     #[derive(Debug)]
-    pub(crate) enum Map {}
+    pub enum Map {}
 
     impl Map {
-        pub(crate) fn new(_: &File, _: u64) -> Option<Map> {
+        /// `None`: the file must be read.
+        pub fn new(_: &File, _: u64) -> Option<Map> {
             None
         }
 
-        pub(crate) fn bytes(&self, _: u64, _: u64) -> &[u8] {
+        /// The bytes from one place to another.
+        pub fn bytes(&self, _: u64, _: u64) -> &[u8] {
             match *self {}
         }
 

@@ -1,7 +1,7 @@
 //! Log bytes → records → [`Tally`](tally::Tally). Knows CoreDNS and what wraps its lines; knows nothing of a cluster, except the
 //! plain values in [`Hands`].
 //!
-//! [`discover`] finds files, `input` maps them, [`scan`] cuts lines and reads records, [`tally`] counts them,
+//! [`discover`] finds files, [`input`] maps them, [`scan`] cuts lines and reads records, [`tally`] counts them,
 //! [`tally_csv`] writes and reads a tally, [`read`] runs them all in parallel. A line never fails the run.
 
 pub mod client;
@@ -12,7 +12,7 @@ pub mod format;
 mod gather;
 mod held;
 mod ident;
-mod input;
+pub mod input;
 pub mod interrupt;
 mod places;
 pub mod read;

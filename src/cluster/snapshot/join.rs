@@ -62,6 +62,10 @@ fn named(meta: &Meta) -> [&str; 3] {
 
 /// Keeps the last of each key, sorted by key.
 fn latest<T>(all: &mut Vec<T>, key: impl Fn(&T) -> [&str; 3]) {
+    // As kubectl lists them.
+    if all.is_sorted_by(|a, b| key(a) < key(b)) {
+        return;
+    }
     let mut order: Vec<_> = all.iter().map(key).zip(0..).collect();
     order.sort_unstable();
     order.dedup_by(|next, kept| {
