@@ -4,8 +4,9 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::State;
 use super::cut::Content;
@@ -32,9 +33,6 @@ pub(crate) struct Held {
 /// Smaller files are read: a map costs more than it saves.
 const MAPPED: u64 = 1 << 20;
 
-/// A larger map takes longer to be unmapped than a thread takes to begin.
-const UNMAPPED_AT_ONCE: u64 = 64 << 20;
-
 impl Held {
     /// Opens a file.
     pub(crate) fn open(path: &Path, stat: &Stat, map: bool) -> io::Result<Held> {
@@ -51,16 +49,6 @@ impl Held {
             end: AtomicU64::new(u64::MAX),
             error: Mutex::default(),
         })
-    }
-
-    /// Closes it. To unmap much takes a while, for which nobody needs to wait.
-    pub(crate) fn close(held: Arc<Held>) {
-        let is_long = held.map.is_some() && held.stat.size > UNMAPPED_AT_ONCE;
-        let close = move || drop(held);
-        if is_long {
-            // Where there are no more threads it is closed all the same.
-            let _ = std::thread::Builder::new().name("unmap".into()).spawn(close);
-        }
     }
 
     /// The id of the input.

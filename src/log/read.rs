@@ -222,7 +222,6 @@ impl Desk {
         }
         if let Slot::Open(held) = std::mem::replace(&mut *lock(&self.slot), Slot::Closed) {
             self.decide(log_of(&held, &self.source.path));
-            Held::close(held);
         }
     }
 }
