@@ -203,80 +203,61 @@ struct Form {
     span: [[u8; 2]; MOST],
 }
 
-/// In the order of the picture above, from client and port to the duration; a name's length keeps a record within
-/// [`super::RECORD`].
-const BARE: Form = form(
-    b"    \"      \"    \n",
-    &[
-        (2, 60),
-        (2, 2),
-        (2, 6),
-        (1, 1),
-        (2, 9),
-        (3, 3),
-        (2, 7900),
-        (4, 4),
-        (2, 8),
-        (5, 6),
-        (2, 8),
-        (1, 1),
-        (2, 9),
-        (1, 25),
-        (2, 8),
-        (2, 25),
-    ],
-);
+/// From client and port to the duration: each mark, and its least and most distance from the one before it. A name's keeps
+/// the record within [`super::RECORD`].
+const QUERY: [(u8, u16, u16); 17] = [
+    (b' ', 0, u16::MAX),
+    (b' ', 2, 60),
+    (b' ', 2, 2),
+    (b' ', 2, 6),
+    (b'"', 1, 1),
+    (b' ', 2, 9),
+    (b' ', 3, 3),
+    (b' ', 2, 7900),
+    (b' ', 4, 4),
+    (b' ', 2, 8),
+    (b' ', 5, 6),
+    (b'"', 2, 8),
+    (b' ', 1, 1),
+    (b' ', 2, 9),
+    (b' ', 1, 25),
+    (b' ', 2, 8),
+    (b'\n', 2, 25),
+];
 
-/// The same, with a backslash before each quote, and one that begins the newline's escape.
-const ESCAPED: Form = form(
-    b"    \\\"      \\\"    \\",
-    &[
-        (2, 60),
-        (2, 2),
-        (2, 6),
-        (1, 1),
-        (1, 1),
-        (2, 9),
-        (3, 3),
-        (2, 7900),
-        (4, 4),
-        (2, 8),
-        (5, 6),
-        (2, 8),
-        (1, 1),
-        (1, 1),
-        (2, 9),
-        (1, 25),
-        (2, 8),
-        (2, 25),
-    ],
-);
+const BARE: Form = form(false);
+/// With a backslash before each quote, and one that begins the newline's escape.
+const ESCAPED: Form = form(true);
 
-const fn form(bytes: &[u8], distances: &[(u16, u16)]) -> Form {
-    let any = [0; MOST];
-    let mut form = Form {
-        marks: bytes.len(),
-        bytes: any,
-        bits: (1 << (8 * (bytes.len() % 8))) - 1,
-        least: [[0; 2]; MOST],
-        span: [[0xff; 2]; MOST],
-    };
+const fn form(escaped: bool) -> Form {
+    let (least, span) = ([[0; 2]; MOST], [[0xff; 2]; MOST]);
+    let mut form = Form { marks: 0, bytes: [0; MOST], bits: 0, least, span };
     let mut i = 0;
-    while i < bytes.len() {
-        form.bytes[i] = bytes[i];
+    while i < QUERY.len() {
+        let (byte, least, most) = QUERY[i];
+        form = match byte {
+            b'"' if escaped => form.and(b'\\', least, most).and(b'"', 1, 1),
+            b'\n' if escaped => form.and(b'\\', least, most),
+            _ => form.and(byte, least, most),
+        };
         i += 1;
     }
-    let mut i = 0;
-    while i < distances.len() {
-        let (least, most) = distances[i];
-        form.least[i] = least.to_le_bytes();
-        form.span[i] = (most - least).to_le_bytes();
-        i += 1;
-    }
+    form.bits = (1 << (8 * (form.marks % 8))) - 1;
     form
 }
 
 impl Form {
+    /// One mark more.
+    const fn and(mut self, byte: u8, least: u16, most: u16) -> Form {
+        self.bytes[self.marks] = byte;
+        if let Some(before) = self.marks.checked_sub(1) {
+            self.least[before] = least.to_le_bytes();
+            self.span[before] = (most - least).to_le_bytes();
+        }
+        self.marks += 1;
+        self
+    }
+
     /// Zero if these are the marks.
     #[inline(always)]
     fn differs(&self, at: &[[u8; 2]; MOST], byte: &[u8; MOST]) -> Lanes {

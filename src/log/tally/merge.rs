@@ -21,6 +21,10 @@ use crate::time::Time;
 /// So many cells are asked for before the first of them is added: all of their places come from memory at once.
 const AT_ONCE: usize = 32;
 
+/// When records were seen, and in which file and line the oldest of them stands. A path that all threads share is
+/// counted only where it stays.
+type Seen = (Option<(Time, Time)>, (u32, u64));
+
 /// Fewer cells than this are made rows of in less time than a thread takes to begin.
 const CELLS_ALONE: usize = 8192;
 
@@ -340,8 +344,13 @@ impl<'a> Builder<'a> {
     ) -> Option<Row> {
         let first = cells.first()?;
         let answered = cells.iter().filter(|cell| cell.kind.rcode.outcome() == Outcome::Answered);
-        let all = self.sighting(cells.iter(), files)?;
-        let answered = self.sighting(answered, files).filter(|answered| *answered != all);
+        let all = self.sighting(cells.iter())?;
+        let answered = self.sighting(answered).filter(|answered| *answered != all);
+        let sighting = |(seen, (file, line)): Seen| {
+            let path = files.0.get(file as usize).cloned().unwrap_or_default();
+            Sighting { seen, place: Place { path, line: line.saturating_add(1) } }
+        };
+        let all = sighting(all);
         let mut counts = Vec::with_capacity(cells.iter().flat_map(Cell::kinds).count());
         counts.extend(cells.iter().flat_map(Cell::kinds));
         counts.sort_unstable_by_key(|(kind, _)| *kind);
@@ -351,15 +360,11 @@ impl<'a> Builder<'a> {
             counts,
             seen: all.seen,
             place: all.place,
-            answered: answered.map(Box::new),
+            answered: answered.map(sighting).map(Box::new),
         })
     }
 
-    fn sighting<'c>(
-        &self,
-        mut cells: impl Iterator<Item = &'c Cell>,
-        files: &Files,
-    ) -> Option<Sighting> {
+    fn sighting<'c>(&self, mut cells: impl Iterator<Item = &'c Cell>) -> Option<Seen> {
         let mut oldest = cells.next()?;
         let mut last = oldest.last;
         for cell in cells {
@@ -368,9 +373,7 @@ impl<'a> Builder<'a> {
                 oldest = cell;
             }
         }
-        let (file, line) = self.line(oldest.spot);
-        let path = files.0.get(file as usize).cloned().unwrap_or_default();
         let seen = (oldest.part != Part::UNTIMED).then_some((oldest.first, last));
-        Some(Sighting { seen, place: Place { path, line: line.saturating_add(1) } })
+        Some((seen, self.line(oldest.spot)))
     }
 }
