@@ -36,6 +36,7 @@ func main() {
 	story.oneLiner()
 	story.followed()
 	story.ended()
+	story.distrusted()
 	story.crowd()
 	check("deploy/fetch-role.yaml grants what kico asked for, all of it and no more", story.plane.compareRole(filepath.Join(root, "deploy/fetch-role.yaml")))
 
