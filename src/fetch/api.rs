@@ -26,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) pause: Duration,
     /// Bytes of one page of a list.
     pub(crate) page: usize,
+    /// Objects of one kind; no cluster has more.
+    pub(crate) objects: usize,
     /// For a credential plugin. One that asks a person takes a while; one that hangs must not.
     pub(crate) plugin: Duration,
 }
@@ -37,6 +39,7 @@ impl Default for Limits {
             total: Duration::from_secs(120),
             pause: Duration::from_millis(500),
             page: 256 << 20,
+            objects: 1_000_000,
             plugin: Duration::from_secs(120),
         }
     }

@@ -133,9 +133,6 @@ pub(crate) struct Listed {
 /// How many objects are asked for at once, as kubectl does.
 const PAGE: u32 = 500;
 
-/// More objects of one kind no cluster has.
-const MOST: usize = 1_000_000;
-
 /// All objects of a kind, in one namespace or in all, in the server's order. `each` sees every one of them, whole, before it is pruned;
 /// if the list has to begin anew, it sees them again.
 pub(crate) async fn list(
@@ -233,8 +230,9 @@ async fn pages(
             keep.prune(&mut value);
             items.push(Item { uid, json: whole(resource, &value) });
         }
-        if items.len() > MOST {
-            return Err(Fault::Nonsense(format!("more than {MOST} {}", resource.plural)));
+        let most = api.limits.objects;
+        if items.len() > most {
+            return Err(Fault::Nonsense(format!("more than {most} {}", resource.plural)));
         }
         match page.metadata.token.filter(|token| !token.is_empty()) {
             None => return Ok(Listed { items, version: page.metadata.version }),

@@ -114,6 +114,11 @@ fn what_makes_no_sense_is_an_error_and_no_empty_list() {
         items.unwrap_err().to_string()
     };
     assert!(fails(|_, _| list(&[pod("a")], "t")).contains("repeats itself"));
+    let endless = fails(|_, times| {
+        let pods: Vec<_> = (0..500).map(|number| pod(&format!("p{times}-{number}"))).collect();
+        list(&pods, &format!("t{times}"))
+    });
+    assert!(endless.contains("more than 3000 pods"), "{endless}");
     let page = fails(|_, _| Reply::Whole(200, "Content-Type: text/html\r\n", "<html>login".into()));
     assert!(page.contains("no JSON"), "{page}");
     assert!(fails(|_, _| Reply::Whole(200, "", "x".repeat(2 << 20))).contains("more than 1 MiB"));

@@ -61,6 +61,7 @@ impl Server {
             total: Duration::from_secs(4),
             pause: Duration::from_millis(10),
             page: 1 << 20,
+            objects: 3000,
             plugin: Duration::from_secs(10),
         };
         Api::new(config, limits).await.unwrap()
