@@ -77,6 +77,7 @@ impl Shape {
                 }
                 3
             }
+            _ if byte[0] != b' ' => return None,
             _ => 1,
         };
         let info = at[before - 1].wrapping_add(1);
@@ -415,6 +416,18 @@ mod tests {
             assert_eq!(told(&line).as_deref(), Some(want), "{line}");
             // One mark of the next line is not there: the last of this one is.
             assert_eq!(told(line.trim_end()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_ends_where_it_ends() {
+        for between in ["\n", "\t", "\r\n", " \n", "\n "] {
+            assert_eq!(told(&format!("{TIME}{between}{CORE}\n")), None, "{between:?}");
+        }
+        for (at, byte) in CORE.char_indices().filter(|(_, byte)| *byte == ' ') {
+            let (left, right) = CORE.split_at(at);
+            let line = format!("{left}\n{}\n", right.strip_prefix(byte).unwrap());
+            assert_eq!((told(&line), told(&format!("{TIME} {line}"))), (None, None), "{line}");
         }
     }
 
