@@ -11,9 +11,9 @@ use std::cmp::Ordering;
 
 use super::Bound;
 use super::builder::Builder;
-use super::cell::{Cell, Client};
+use super::cell::{Asker, Cell, Client};
 use super::intern::small;
-use super::rank::{client_rank, rank};
+use super::rank::rank;
 use crate::log::Hands;
 use crate::log::record::{Kind, Outcome};
 
@@ -123,7 +123,46 @@ impl Budget {
     }
 }
 
+/// Where it is decided whether records may be counted.
+pub(super) struct Door<'d, 'a> {
+    pub(super) clients: &'d mut [Client<'a>],
+    pub(super) budgets: &'d mut [Budget; 2],
+    pub(super) hands: Option<&'a Hands>,
+}
+
+impl Door<'_, '_> {
+    /// The client of `n` records for a name, which comes with its rank; or `None`, and they are counted as lost.
+    pub(super) fn admit(
+        self,
+        asker: Asker,
+        (name, name_rank): (&str, impl FnOnce() -> u64),
+        kind: Kind,
+        n: u64,
+    ) -> Option<u32> {
+        let id = match asker {
+            Asker::Client(id) => id,
+            Asker::Beyond(budget) => {
+                add(&mut self.budgets[budget].beyond, kind, n);
+                return None;
+            }
+        };
+        let client = &mut self.clients[id as usize];
+        let is_free = client.limit == u64::MAX && !client.beyond;
+        let Some(hands) = self.hands.filter(|_| !is_free) else { return Some(id) };
+        let ranks = !client.beyond && rank(client.rank, name_rank()) <= client.limit;
+        if ranks || client.keeps(name, kind, hands) {
+            return Some(id);
+        }
+        match client.beyond {
+            true => add(&mut self.budgets[client.budget(hands)].beyond, kind, n),
+            false => add(client.lost.get_or_insert_default(), kind, n),
+        }
+        None
+    }
+}
+
 /// One capped cell on its way through [`Builder::choose`].
+#[derive(Clone, Copy, Default)]
 struct Ranked {
     client: u32,
     name: u32,
@@ -189,21 +228,31 @@ impl Builder<'_> {
 
     /// All capped cells, by client and rank; those of one pair stand together.
     fn ranked(&self) -> Vec<Ranked> {
-        let capped = (0..).zip(&self.cells).filter(|(_, cell)| cell.capped);
-        let rank = |(at, cell): (u32, &Cell)| {
-            let address = self.clients[cell.client as usize].address;
-            let rank = rank(address, self.names.get(cell.name));
-            Ranked { client: cell.client, name: cell.name, rank, cell: at }
+        let capped = || (0..).zip(&self.cells).filter(|(_, cell)| cell.capped);
+        // Where each client's begin, and the end.
+        let mut starts = vec![0; self.clients.len() + 1];
+        capped().for_each(|(_, cell)| starts[cell.client as usize + 1] += 1);
+        for client in 1..starts.len() {
+            starts[client] += starts[client - 1];
+        }
+        let mut ranked = vec![Ranked::default(); starts[self.clients.len()]];
+        let mut next = starts.clone();
+        for (at, cell) in capped() {
+            let Cell { client, name, .. } = *cell;
+            let rank = rank(self.clients[client as usize].rank, self.names.rank(name));
+            let place = &mut next[client as usize];
+            ranked[*place] = Ranked { client, name, rank, cell: at };
+            *place += 1;
+        }
+        // Two names may have one rank. Then the names decide.
+        let names = |a: &Ranked, b: &Ranked| match a.name == b.name {
+            true => Ordering::Equal,
+            false => self.names.get(a.name).cmp(self.names.get(b.name)),
         };
-        let mut ranked: Vec<Ranked> = capped.map(rank).collect();
-        // Two names may have one hash. Then the names decide.
-        ranked.sort_unstable_by(|a, b| {
-            let names = || match a.name == b.name {
-                true => Ordering::Equal,
-                false => self.names.get(a.name).cmp(self.names.get(b.name)),
-            };
-            (a.client, a.rank).cmp(&(b.client, b.rank)).then_with(names)
-        });
+        for range in starts.windows(2) {
+            ranked[range[0]..range[1]]
+                .sort_unstable_by(|a, b| a.rank.cmp(&b.rank).then_with(|| names(a, b)));
+        }
         ranked
     }
 
@@ -213,10 +262,9 @@ impl Builder<'_> {
         let mut held = Vec::new();
         for (at, client) in self.clients.iter_mut().enumerate() {
             if client.budget(hands) == which {
-                let rank = client_rank(client.address);
-                client.beyond = rank > budget.client_limit;
+                client.beyond = client.rank > budget.client_limit;
                 if pairs[at] > 0 {
-                    held.push((rank, client.address, at));
+                    held.push((client.rank, client.address, at));
                 }
             }
         }
@@ -237,7 +285,7 @@ impl Builder<'_> {
         let share = u32::try_from(budget.pairs / budget.clients).unwrap_or(u32::MAX);
         budget.depth = budget.depth.min(share);
         for client in self.clients.iter_mut().filter(|client| client.budget(hands) == which) {
-            client.beyond |= client_rank(client.address) > budget.client_limit;
+            client.beyond |= client.rank > budget.client_limit;
         }
     }
 
@@ -355,6 +403,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
+    use crate::log::tally::rank::{client_rank, name_rank};
 
     #[test]
     fn depth_is_the_largest_that_fits() {
@@ -372,9 +421,9 @@ mod tests {
 
     #[test]
     fn names_are_estimated_roughly() {
-        let client = IpAddr::from([10, 1, 2, 3]);
+        let client = client_rank(IpAddr::from([10, 1, 2, 3]));
         let mut ranks: Vec<u64> =
-            (0..50_000).map(|n| rank(client, &format!("x{n}.example"))).collect();
+            (0..50_000).map(|n| rank(client, name_rank(&format!("x{n}.example")))).collect();
         ranks.sort_unstable();
         let others = others(4096, ranks[4095]);
         assert!((43_000..49_000).contains(&others), "{others}");

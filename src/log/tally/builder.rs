@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::bound::{self, Budget};
+use super::bound::{Budget, Door};
 use super::cell::{Asker, Cell, Client, Origin, Part, Spot};
 use super::hot::{Added, FULL, Index, Key};
 use super::intern::{Texts, small};
@@ -195,12 +195,11 @@ impl<'a> Builder<'a> {
     fn add_oddly(&mut self, added: Added, key: Key, kind: Kind, line: u64, time: Option<Time>) {
         match added {
             Added::Plainly => {}
-            Added::Nowhere if self.is_free(key.client()) => {
-                self.first(key.client(), key.name(), kind, line, time);
-            }
             Added::Nowhere => {
-                let name = self.names.get(key.name()).to_owned();
-                self.unseen(Asker::Client(key.client()), &name, kind, line, time);
+                let (client, name) = (key.client(), key.name());
+                if self.admit(Asker::Client(client), name, Cell::of(kind).0, 1).is_some() {
+                    self.first(client, name, kind, line, time);
+                }
             }
             Added::Oddly { cell, full } => {
                 let (time, spot) = (time.unwrap_or(0), self.spot(line));
@@ -246,7 +245,9 @@ impl<'a> Builder<'a> {
     #[cold]
     fn unseen(&mut self, asker: Asker, name: &str, kind: Kind, line: u64, time: Option<Time>) {
         let (first, which) = Cell::of(kind);
-        let Some(client) = self.admit(asker, name, first, 1) else { return };
+        let Some(client) = self.admit_new(asker, (name, || rank::name_rank(name)), first, 1) else {
+            return;
+        };
         let id = self.names.intern(name);
         let key = Key::new(client, id, self.part(client, time), first);
         self.unsettled = true;
@@ -267,38 +268,23 @@ impl<'a> Builder<'a> {
         self.push(Cell { client, name, part, kind, capped, counts, first, last, spot });
     }
 
-    /// Whether the client may have any cell.
-    fn is_free(&self, client: u32) -> bool {
-        let client = &self.clients[client as usize];
-        client.limit == u64::MAX && !client.beyond
+    /// The client of these records, or `None` if the bound gives them up: then they are counted as lost.
+    pub(super) fn admit(&mut self, asker: Asker, name: u32, kind: Kind, n: u64) -> Option<u32> {
+        let Builder { names, clients, budgets, hands, .. } = self;
+        let name = (names.get(name), || names.rank(name));
+        Door { clients, budgets, hands: *hands }.admit(asker, name, kind, n)
     }
 
-    /// The client of these records, or `None` if the bound gives them up: then they are counted as lost.
-    pub(super) fn admit(&mut self, asker: Asker, name: &str, kind: Kind, n: u64) -> Option<u32> {
-        let id = match asker {
-            Asker::Client(id) => id,
-            Asker::Beyond(budget) => {
-                bound::add(&mut self.budgets[budget].beyond, kind, n);
-                return None;
-            }
-        };
-        if self.is_free(id) {
-            return Some(id);
-        }
-        let Some(hands) = self.hands else { return Some(id) };
-        let client = &mut self.clients[id as usize];
-        if client.keeps(name, kind, hands) {
-            return Some(id);
-        }
-        if client.beyond {
-            bound::add(&mut self.budgets[client.budget(hands)].beyond, kind, n);
-            return None;
-        }
-        if rank::rank(client.address, name) <= client.limit {
-            return Some(id);
-        }
-        bound::add(client.lost.get_or_insert_default(), kind, n);
-        None
+    /// As [`Builder::admit`], of a name that may not be there.
+    pub(super) fn admit_new(
+        &mut self,
+        asker: Asker,
+        name: (&str, impl FnOnce() -> u64),
+        kind: Kind,
+        n: u64,
+    ) -> Option<u32> {
+        let Builder { clients, budgets, hands, .. } = self;
+        Door { clients, budgets, hands: *hands }.admit(asker, name, kind, n)
     }
 
     /// Without the hands everything is, until they are there.
@@ -353,7 +339,7 @@ impl<'a> Builder<'a> {
         let mut client = Client::new(address);
         if let Some(hands) = self.hands {
             let budget = &mut self.budgets[client.learn(hands)];
-            client.beyond = rank::client_rank(address) > budget.client_limit;
+            client.beyond = client.rank > budget.client_limit;
             if client.beyond && !client.known {
                 return Asker::Beyond(client.budget(hands));
             }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::rank;
 use crate::log::Hands;
 use crate::log::record::{Kind, Outcome, QType};
 use crate::name::{self, Shape};
@@ -11,6 +12,8 @@ use crate::time::Time;
 #[derive(Debug)]
 pub(super) struct Client<'a> {
     pub(super) address: IpAddr,
+    /// Where it stands among all.
+    pub(super) rank: u64,
     /// When the address changes hands.
     pub(super) changes: &'a [Time],
     /// Whether the snapshot knows it.
@@ -122,7 +125,8 @@ impl<'a> Client<'a> {
     pub(super) fn new(address: IpAddr) -> Client<'a> {
         let (changes, lost) = (&[][..], None);
         let (known, beyond) = (false, false);
-        Client { address, changes, known, beyond, capped: 0, limit: u64::MAX, lost }
+        let rank = rank::client_rank(address);
+        Client { address, rank, changes, known, beyond, capped: 0, limit: u64::MAX, lost }
     }
 
     /// Looks itself up. The index of its budget.

@@ -12,7 +12,7 @@ use super::builder::Builder;
 use super::cell::{Asker, Cell, Origin, Part, Spot};
 use super::hot::Key;
 use super::intern::small;
-use super::{Bound, Depth, Lost, Row, Sighting, Tally};
+use super::{Bound, Depth, Lost, Row, Sighting, Tally, rank};
 use crate::log::record::{Kind, Outcome};
 use crate::log::{Hands, LateHands, Place, Window};
 use crate::threads;
@@ -88,11 +88,9 @@ impl Files {
 impl<'a> Builder<'a> {
     /// Adds another builder's cells.
     fn absorb(&mut self, mut other: Builder<'a>) {
-        // What both give up alone need not be held twice.
-        for builder in [&mut *self, &mut other] {
-            if builder.is_over() {
-                builder.prune();
-            }
+        // Not behind the last one: then the rule is applied to everything.
+        if self.is_full() {
+            self.prune();
         }
         self.absorb_bound(other.depth(), other.budgets.map(|budget| budget.beyond));
         other.drop_tables();
@@ -111,9 +109,9 @@ impl<'a> Builder<'a> {
         let mut taken = Vec::with_capacity(AT_ONCE);
         for cells in other.cells.chunks(AT_ONCE) {
             for cell in cells {
-                let text = names.get(cell.name);
-                let asker = askers[cell.client as usize];
-                let Some(client) = self.admit(asker, text, cell.kind, cell.total()) else {
+                let (asker, text) = (askers[cell.client as usize], names.get(cell.name));
+                let ranked = (text, || names.rank(cell.name));
+                let Some(client) = self.admit_new(asker, ranked, cell.kind, cell.total()) else {
                     continue;
                 };
                 let name = *ids[cell.name as usize].get_or_insert_with(|| self.names.intern(text));
@@ -123,9 +121,6 @@ impl<'a> Builder<'a> {
                 taken.push(cell);
             }
             taken.drain(..).for_each(|cell| self.add(cell));
-        }
-        if self.is_over() {
-            self.prune();
         }
     }
 
@@ -180,7 +175,8 @@ impl<'a> Builder<'a> {
         (kind, count): (Kind, u64),
         (seen, spot): (Option<(Time, Time)>, Spot),
     ) {
-        let Some(client) = self.admit(asker, name, kind, count) else { return };
+        let ranked = (name, || rank::name_rank(name));
+        let Some(client) = self.admit_new(asker, ranked, kind, count) else { return };
         let part = self.span(client, seen);
         let capped = self.is_capped(client, name, kind);
         let name = self.names.intern(name);

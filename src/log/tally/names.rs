@@ -7,7 +7,9 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
+use super::bound::keep;
 use super::intern::small;
+use super::rank::name_rank;
 use super::table::{Slot, Table, fold, keys};
 
 /// A name that is not longer is hashed and compared in one go, with no branch that hangs on its length.
@@ -27,6 +29,8 @@ pub(super) struct Names {
     near: Vec<Near>,
     /// How long a short one is, or [`LONG`].
     lens: Vec<u8>,
+    /// As [`name_rank`] has it.
+    ranks: Vec<u64>,
     /// Longer than [`NEAR`] or with a zero in them, and their numbers, ascending.
     long: Vec<(u32, Box<str>)>,
     table: Table<Known>,
@@ -58,6 +62,7 @@ impl Default for Names {
         Names {
             near: Vec::new(),
             lens: Vec::new(),
+            ranks: Vec::new(),
             long: Vec::new(),
             table: Table::default(),
             keys: [keys(), keys()],
@@ -110,6 +115,7 @@ impl Names {
         let near = short(name.as_bytes());
         self.near.push(near.unwrap_or(Near([0; NEAR])));
         self.lens.push(near.map_or(LONG, |_| name.len() as u8));
+        self.ranks.push(name_rank(name));
         if near.is_none() {
             self.long.push((id, name.into()));
         }
@@ -167,6 +173,11 @@ impl Names {
         std::str::from_utf8(self.bytes(id)).unwrap_or_default()
     }
 
+    /// What it adds to the rank of its pairs.
+    pub(super) fn rank(&self, id: u32) -> u64 {
+        self.ranks.get(id as usize).copied().unwrap_or_default()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.near.len()
     }
@@ -188,10 +199,9 @@ impl Names {
                 *id = new;
             }
         }
-        let mut nth = 0..;
-        self.near.retain(|_| nth.next().is_some_and(kept));
-        let mut nth = 0..;
-        self.lens.retain(|_| nth.next().is_some_and(kept));
+        keep(&mut self.near, these);
+        keep(&mut self.lens, these);
+        keep(&mut self.ranks, these);
         for id in 0..self.len() {
             self.know(small(id));
         }

@@ -102,7 +102,7 @@ fn splits() -> impl Strategy<Value = Split> {
 }
 
 fn number(seed: u64, n: usize) -> usize {
-    rank::rank(IpAddr::from([127, 0, 0, 1]), &format!("{seed} {n}")) as usize
+    rank::name_rank(&format!("{seed} {n}")) as usize
 }
 
 fn run(lines: &[Line], hands: &LateHands, window: Window, bound: Bound, split: &Split) -> Tally {
@@ -193,7 +193,7 @@ fn expected(lines: &[Line], hands: &Hands, window: Window, bound: Bound) -> Tall
         let mut pairs: BTreeMap<(u64, IpAddr), BTreeSet<(u64, &str)>> = BTreeMap::new();
         for one in all.iter().filter(mine) {
             let client = (rank::client_rank(one.client), one.client);
-            let rank = rank::rank(one.client, &one.name);
+            let rank = rank::rank(client.0, rank::name_rank(&one.name));
             pairs.entry(client).or_default().insert((rank, &one.name));
         }
         let mut depth = 4096;
