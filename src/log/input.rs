@@ -9,6 +9,7 @@
 //! Elsewhere than on Linux files are read: there this was never tried.
 
 pub use guard::Map;
+pub(crate) use guard::spread;
 
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "a map and the signal handler behind it; each use is explained")]
@@ -69,6 +70,18 @@ mod guard {
         fn drop(&mut self) {
             // Before it is unmapped: afterwards these addresses may be someone else's.
             self.range.free();
+        }
+    }
+
+    /// Says of memory that nothing is in yet: it will be looked at all over, so large pages are worth while. A hint.
+    pub(crate) fn spread<T>(memory: &mut [std::mem::MaybeUninit<T>]) {
+        const LARGE: usize = 2 << 20;
+        let addresses = memory.as_mut_ptr_range();
+        let (from, to) = (addresses.start as usize, addresses.end as usize);
+        let (from, to) = (from.next_multiple_of(LARGE), to - to % LARGE);
+        if from < to {
+            // SAFETY: all of it lies in this memory, which is ours; and the advice changes what a page is, not what it holds.
+            unsafe { libc::madvise(from as *mut c_void, to - from, libc::MADV_HUGEPAGE) };
         }
     }
 
@@ -217,6 +230,9 @@ mod guard {
 #[cfg(not(target_os = "linux"))]
 mod guard {
     use std::fs::File;
+
+    /// A hint that has no effect here.
+    pub(crate) fn spread<T>(_: &mut [std::mem::MaybeUninit<T>]) {}
 
     /// A mapped file: none.
     #[derive(Debug)]

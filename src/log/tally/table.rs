@@ -1,6 +1,7 @@
 //! An open hash table of small slots, for the three look-ups that every record costs. Slots stand where their hash says, or
 //! right behind: a look-up is one cache line and mostly one comparison. Nothing is ever removed.
 
+use crate::log::input::spread;
 use crate::log::places::soon;
 
 /// What a table is made of.
@@ -81,7 +82,11 @@ impl<S: Slot> Table<S> {
     pub(super) fn insert(&mut self, slot: S, rehash: impl Fn(&S) -> u64) {
         // At most five of eight are used.
         if (self.used + 1) * 8 > self.slots.len() * 5 {
-            let bigger = vec![S::EMPTY; (self.slots.len() * 2).max(16)];
+            let mut bigger = Vec::new();
+            let slots = (self.slots.len() * 2).max(16);
+            bigger.reserve_exact(slots);
+            spread(bigger.spare_capacity_mut());
+            bigger.resize(slots, S::EMPTY);
             for slot in std::mem::replace(&mut self.slots, bigger) {
                 if !slot.is_empty() {
                     self.put(slot, rehash(&slot));
