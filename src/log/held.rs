@@ -4,9 +4,8 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::State;
 use super::cut::Content;
@@ -23,7 +22,11 @@ pub(crate) struct Held {
     stat: Stat,
     /// What its ends held when it was opened.
     content: u64,
-    map: Option<Map>,
+    mapped: bool,
+    /// Of the parts that are mapped, the one furthest on.
+    map: Mutex<Option<Arc<Map>>>,
+    /// From where on a map held only the zeros that stand for what is gone; `u64::MAX` if nothing is.
+    gone: AtomicU64,
     /// Where it ended too early while it was read; `u64::MAX` if it did not.
     end: AtomicU64,
     /// The error behind that, if it was one.
@@ -32,20 +35,25 @@ pub(crate) struct Held {
 
 /// Smaller files are read: a map costs more than it saves.
 const MAPPED: u64 = 1 << 20;
+/// A file is mapped in parts of this size. To take a page out of the map costs a third of what it costs to put it in;
+/// so all threads share in that, while they read, and what is mapped stays small.
+const PART: u64 = if cfg!(test) { 1 << 20 } else { 64 << 20 };
+/// So much more is mapped before a part and behind it: the byte before a chunk is looked at, and the end of its last line.
+const MARGIN: u64 = if cfg!(test) { 64 << 10 } else { 2 << 20 };
 
 impl Held {
     /// Opens a file.
     pub(crate) fn open(path: &Path, stat: &Stat, map: bool) -> io::Result<Held> {
         let file = File::open(path)?;
         let content = ends(&file, stat.size)?;
-        // Whatever a map fails of, a file that cannot be mapped can be read.
-        let map = if map && stat.size >= MAPPED { Map::new(&file, stat.size) } else { None };
         Ok(Held {
             file,
             path: path.to_owned(),
             stat: stat.clone(),
             content,
-            map,
+            mapped: map && stat.size >= MAPPED,
+            map: Mutex::default(),
+            gone: AtomicU64::new(u64::MAX),
             end: AtomicU64::new(u64::MAX),
             error: Mutex::default(),
         })
@@ -56,14 +64,38 @@ impl Held {
         ident::id(path, self.stat.size, self.content)
     }
 
-    /// From where on there were only the zeros that stand for what is gone; `u64::MAX` if nothing is.
+    /// From where on there were only the zeros that stand for what is gone; `u64::MAX` if nothing is. Known when all that
+    /// look at it are done.
     pub(crate) fn gone(&self) -> u64 {
-        self.map.as_ref().and_then(Map::fault).unwrap_or(u64::MAX)
+        self.gone.load(Relaxed)
     }
 
     /// Up to where there was something to read: its size, or less.
     fn end(&self) -> u64 {
         self.end.load(Relaxed).min(self.gone()).min(self.stat.size)
+    }
+
+    /// Looks at the file around a place, from which on it will be read.
+    pub(crate) fn at(&self, place: u64) -> Look<'_> {
+        Look { held: self, map: if self.mapped { self.map(place / PART * PART) } else { None } }
+    }
+
+    /// The part that begins there. Whatever a map fails of, what cannot be mapped can be read.
+    fn map(&self, part: u64) -> Option<Arc<Map>> {
+        let (from, to) = (part.saturating_sub(MARGIN), part.saturating_add(PART + MARGIN));
+        let mut last = self.map.lock().unwrap_or_else(PoisonError::into_inner);
+        let further = match &*last {
+            Some(map) if map.from() == from => return Some(Arc::clone(map)),
+            Some(map) => map.from() > from,
+            None => false,
+        };
+        let map = Arc::new(Map::new(&self.file, from, to.min(self.stat.size))?);
+        // A thread that is late does not bring a part back.
+        let before = if further { None } else { last.replace(Arc::clone(&map)) };
+        drop(last);
+        // Nobody else need wait for it to be taken apart.
+        drop(before);
+        Some(map)
     }
 
     /// Looks at it again, after it has been read.
@@ -127,16 +159,38 @@ impl Held {
     }
 }
 
-impl Content for Held {
+/// A file, as it is looked at from one place.
+pub(crate) struct Look<'h> {
+    held: &'h Held,
+    map: Option<Arc<Map>>,
+}
+
+impl Look<'_> {
+    fn fault(&self) -> u64 {
+        self.map.as_ref().and_then(|map| map.fault()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Content for Look<'_> {
     fn size(&self) -> u64 {
-        self.stat.size
+        self.held.stat.size
     }
 
     fn bytes<'a>(&'a self, from: u64, to: u64, buffer: &'a mut Vec<u8>) -> &'a [u8] {
-        let Some(map) = &self.map else { return self.read(from, to, buffer) };
         // Beyond a fault there are zeros only, which nobody needs to see.
-        let to = to.min(self.end());
-        map.bytes(from.min(to), to)
+        let end = self.held.end().min(self.fault());
+        let (from, to) = (from.min(end), to.min(end));
+        match self.map.as_ref().and_then(|map| map.bytes(from, to)) {
+            Some(bytes) => bytes,
+            None if from < to => self.held.read(from, to, buffer),
+            None => &[],
+        }
+    }
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        self.held.gone.fetch_min(self.fault(), Relaxed);
     }
 }
 
@@ -200,7 +254,7 @@ mod tests {
         file.set_modified(old).unwrap();
         let stat = Stat::of(&std::fs::metadata(&path).unwrap());
         let held = Held::open(&path, &stat, map).unwrap();
-        assert_eq!(held.map.is_some(), map && cfg!(target_os = "linux"));
+        assert_eq!(held.at(0).map.is_some(), map && cfg!(target_os = "linux"));
         Case { _dir: dir, path, held }
     }
 
@@ -220,7 +274,8 @@ mod tests {
             let mut buffer = Vec::new();
             let mut sum = 0;
             for from in (0..SIZE).step_by(1 << 20) {
-                let bytes = self.held.bytes(from, (from + (1 << 20)).min(SIZE), &mut buffer);
+                let look = self.held.at(from);
+                let bytes = look.bytes(from, (from + (1 << 20)).min(SIZE), &mut buffer);
                 sum += bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
             }
             sum

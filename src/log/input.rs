@@ -20,26 +20,29 @@ mod guard {
 
     use libc::{c_int, c_void, siginfo_t};
 
-    /// A mapped file.
+    /// A part of a file, mapped.
     #[derive(Debug)]
     pub struct Map {
         map: memmap2::Mmap,
+        /// Where it begins in the file.
+        from: u64,
         range: &'static Range,
     }
 
     impl Map {
-        /// Maps the first `size` bytes. `None`: it cannot be done, and the file must be read.
-        pub fn new(file: &File, size: u64) -> Option<Map> {
+        /// Maps the bytes from `from`, where a page must begin, to `to`. `None`: it cannot be done, and they must be read.
+        pub fn new(file: &File, from: u64, to: u64) -> Option<Map> {
             if !installed() {
                 return None;
             }
             let range = RANGES.iter().find(|range| range.claim())?;
-            let size = usize::try_from(size).ok();
+            let size = usize::try_from(to.saturating_sub(from)).ok();
             // SAFETY: the map is read-only and nobody else's, but others may write to the file. What is read here may
             // thus differ between two looks; all code behind it takes any bytes, checks every index, and keeps no
             // conclusion about bytes beyond their copy. That the file may shrink is what the handler is for.
-            let map = size
-                .and_then(|size| unsafe { memmap2::MmapOptions::new().len(size).map(file).ok() });
+            let map = size.and_then(|size| unsafe {
+                memmap2::MmapOptions::new().offset(from).len(size).map(file).ok()
+            });
             let Some(map) = map else {
                 range.free();
                 return None;
@@ -48,20 +51,25 @@ mod guard {
             let _ = map.advise(memmap2::Advice::Sequential);
             let start = map.as_ptr() as usize;
             range.set(start, start + map.len());
-            Some(Map { map, range })
+            Some(Map { map, from, range })
         }
 
-        /// The bytes from `from` to `to`, as far as they are mapped.
-        pub fn bytes(&self, from: u64, to: u64) -> &[u8] {
-            let clamp = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(self.map.len());
-            &self.map[clamp(from)..clamp(to.max(from))]
+        /// The file's bytes from `from` to `to`, if all of them are mapped.
+        pub fn bytes(&self, from: u64, to: u64) -> Option<&[u8]> {
+            let place = |at: u64| usize::try_from(at.checked_sub(self.from)?).ok();
+            self.map.get(place(from)?..place(to)?)
+        }
+
+        /// Where it begins in the file.
+        pub(crate) fn from(&self) -> u64 {
+            self.from
         }
 
         /// Where the file was found to have ended.
         pub(crate) fn fault(&self) -> Option<u64> {
             match self.range.fault.load(SeqCst) {
                 usize::MAX => None,
-                address => Some((address - self.map.as_ptr() as usize) as u64),
+                address => Some(self.from + (address - self.map.as_ptr() as usize) as u64),
             }
         }
     }
@@ -234,18 +242,22 @@ mod guard {
     /// A hint that has no effect here.
     pub(crate) fn spread<T>(_: &mut [std::mem::MaybeUninit<T>]) {}
 
-    /// A mapped file: none.
+    /// A part of a file, mapped: none.
     #[derive(Debug)]
     pub enum Map {}
 
     impl Map {
         /// `None`: the file must be read.
-        pub fn new(_: &File, _: u64) -> Option<Map> {
+        pub fn new(_: &File, _: u64, _: u64) -> Option<Map> {
             None
         }
 
         /// The bytes from one place to another.
-        pub fn bytes(&self, _: u64, _: u64) -> &[u8] {
+        pub fn bytes(&self, _: u64, _: u64) -> Option<&[u8]> {
+            match *self {}
+        }
+
+        pub(crate) fn from(&self) -> u64 {
             match *self {}
         }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::bail;
 
 use super::count::{Counted, Worker};
-use super::cut::{self, Content, Cutter};
+use super::cut::{self, Cutter};
 use super::discover::{self, Source, Stat, Way, why};
 use super::format::Format;
 use super::gather;
@@ -300,9 +300,9 @@ impl<'a> Run<'a> {
     fn chunk(&self, desk: &Desk, stat: &Stat, chunk: u32, worker: &mut Worker<'_, '_>) {
         if let Some(held) = desk.open(stat, self.options.mmap) {
             let from = u64::from(chunk) * CHUNK;
-            let to = (from + CHUNK).min(held.size());
+            let to = (from + CHUNK).min(stat.size);
             let mut buffer = std::mem::take(&mut worker.buffer);
-            cut::chunk(&*held, from, to, &mut buffer, worker);
+            cut::chunk(&held.at(from), from, to, &mut buffer, worker);
             worker.buffer = buffer;
             self.progress.add(to - from);
         }

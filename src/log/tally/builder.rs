@@ -215,9 +215,11 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Adds what was counted to the cells. Merging does so too; it is quicker in each thread.
+    /// Adds what was counted to the cells, and classifies them, for which it may have to wait for the hands. Merging does so
+    /// too; it is quicker in each thread.
     pub fn settle(&mut self) {
         self.flush();
+        self.learn();
         if std::mem::take(&mut self.unsettled) {
             self.index.settle(&mut self.cells);
         }

@@ -44,7 +44,6 @@ pub fn merge<'a>(
     all.learn();
     for (n, mut builder) in builders.into_iter().enumerate() {
         builder.settle();
-        builder.learn();
         for origin in &mut builder.origins {
             let base = origin.base.saturating_add(starts(origin.input, origin.chunk));
             let input =
