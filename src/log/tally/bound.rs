@@ -132,10 +132,10 @@ pub(super) struct Door<'d, 'a> {
 
 impl Door<'_, '_> {
     /// The client of `n` records for a name, which comes with its rank; or `None`, and they are counted as lost.
-    pub(super) fn admit(
+    pub(super) fn admit<'n>(
         self,
         asker: Asker,
-        (name, name_rank): (&str, impl FnOnce() -> u64),
+        name: impl FnOnce() -> (&'n str, u64),
         kind: Kind,
         n: u64,
     ) -> Option<u32> {
@@ -149,7 +149,8 @@ impl Door<'_, '_> {
         let client = &mut self.clients[id as usize];
         let is_free = client.limit == u64::MAX && !client.beyond;
         let Some(hands) = self.hands.filter(|_| !is_free) else { return Some(id) };
-        let ranks = !client.beyond && rank(client.rank, name_rank()) <= client.limit;
+        let (name, name_rank) = name();
+        let ranks = !client.beyond && rank(client.rank, name_rank) <= client.limit;
         if ranks || client.keeps(name, kind, hands) {
             return Some(id);
         }

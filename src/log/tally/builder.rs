@@ -239,15 +239,16 @@ impl<'a> Builder<'a> {
         first.up_to(self.part(client, seen.map(|(_, last)| last)))
     }
 
-    pub(super) fn find(&self, client: u32, name: u32, part: Part, kind: Kind) -> Option<usize> {
-        Some(self.index.find(Key::new(client, name, part, kind))? as usize)
+    /// The cell of the same client, name, part and kind.
+    pub(super) fn find(&self, cell: &Cell) -> Option<usize> {
+        Some(self.index.find(Key::of(cell))? as usize)
     }
 
     /// A record of which there may be no cell.
     #[cold]
     fn unseen(&mut self, asker: Asker, name: &str, kind: Kind, line: u64, time: Option<Time>) {
         let (first, which) = Cell::of(kind);
-        let Some(client) = self.admit_new(asker, (name, || rank::name_rank(name)), first, 1) else {
+        let Some(client) = self.admit_new(asker, || (name, rank::name_rank(name)), first, 1) else {
             return;
         };
         let id = self.names.intern(name);
@@ -273,15 +274,15 @@ impl<'a> Builder<'a> {
     /// The client of these records, or `None` if the bound gives them up: then they are counted as lost.
     pub(super) fn admit(&mut self, asker: Asker, name: u32, kind: Kind, n: u64) -> Option<u32> {
         let Builder { names, clients, budgets, hands, .. } = self;
-        let name = (names.get(name), || names.rank(name));
+        let name = || (names.get(name), names.rank(name));
         Door { clients, budgets, hands: *hands }.admit(asker, name, kind, n)
     }
 
     /// As [`Builder::admit`], of a name that may not be there.
-    pub(super) fn admit_new(
+    pub(super) fn admit_new<'n>(
         &mut self,
         asker: Asker,
-        name: (&str, impl FnOnce() -> u64),
+        name: impl FnOnce() -> (&'n str, u64),
         kind: Kind,
         n: u64,
     ) -> Option<u32> {

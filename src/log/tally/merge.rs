@@ -13,6 +13,7 @@ use super::cell::{Asker, Cell, Origin, Part, Spot};
 use super::hot::Key;
 use super::intern::small;
 use super::{Bound, Depth, Lost, Row, Sighting, Tally, rank};
+use crate::log::places::soon;
 use crate::log::record::{Kind, Outcome};
 use crate::log::{Hands, LateHands, Place, Window};
 use crate::threads;
@@ -108,16 +109,22 @@ impl<'a> Builder<'a> {
         let mut taken = Vec::with_capacity(AT_ONCE);
         for cells in other.cells.chunks(AT_ONCE) {
             for cell in cells {
-                let (asker, text) = (askers[cell.client as usize], names.get(cell.name));
-                let ranked = (text, || names.rank(cell.name));
-                let Some(client) = self.admit_new(asker, ranked, cell.kind, cell.total()) else {
+                let asker = askers[cell.client as usize];
+                let text = || (names.get(cell.name), names.rank(cell.name));
+                let Some(client) = self.admit_new(asker, text, cell.kind, cell.total()) else {
                     continue;
                 };
-                let name = *ids[cell.name as usize].get_or_insert_with(|| self.names.intern(text));
+                let name = *ids[cell.name as usize]
+                    .get_or_insert_with(|| self.names.intern(names.get(cell.name)));
                 let spot = Spot { origin: cell.spot.origin + origins, ..cell.spot };
                 let cell = Cell { client, name, spot, ..*cell };
                 self.index.soon(self.index.hash(Key::of(&cell)));
                 taken.push(cell);
+            }
+            for cell in &taken {
+                if let Some(at) = self.find(cell) {
+                    soon(&self.cells[at]);
+                }
             }
             taken.drain(..).for_each(|cell| self.add(cell));
         }
@@ -174,7 +181,7 @@ impl<'a> Builder<'a> {
         (kind, count): (Kind, u64),
         (seen, spot): (Option<(Time, Time)>, Spot),
     ) {
-        let ranked = (name, || rank::name_rank(name));
+        let ranked = || (name, rank::name_rank(name));
         let Some(client) = self.admit_new(asker, ranked, kind, count) else { return };
         let part = self.span(client, seen);
         let capped = self.is_capped(client, name, kind);
@@ -207,9 +214,7 @@ impl<'a> Builder<'a> {
 
     /// Adds a cell whose place is on the common scale.
     fn add(&mut self, cell: Cell) {
-        let Some(at) = self.find(cell.client, cell.name, cell.part, cell.kind) else {
-            return self.push(cell);
-        };
+        let Some(at) = self.find(&cell) else { return self.push(cell) };
         let older = self.is_older(&cell, &self.cells[at]);
         let mine = &mut self.cells[at];
         for (count, more) in mine.counts.iter_mut().zip(cell.counts) {
