@@ -21,7 +21,6 @@ use super::stream::{Piece, Place, Stream};
 use super::tally::{Bound, Tally};
 use super::{Input, LateHands, State, Window, tally_csv};
 use crate::progress::Progress;
-use crate::threads;
 
 #[cfg(test)]
 mod tests;
@@ -247,16 +246,20 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn all(&self, threads: usize, first: Option<&(dyn Fn() + Sync)>) -> Vec<Counted<'a>> {
-        let work = |thread| {
-            if let (0, Some(first)) = (thread, first) {
+        std::thread::scope(|scope| {
+            // If there are no more threads to be had, there are fewer.
+            let begin = |_| std::thread::Builder::new().spawn_scoped(scope, || self.work()).ok();
+            let others: Vec<_> = (1..threads).filter_map(begin).collect();
+            // In the thread that is there already: its memory grows in larger steps than that of others.
+            if let Some(first) = first {
                 first();
             }
-            self.work()
-        };
-        match threads::pool(threads) {
-            Some(pool) => pool.broadcast(|thread| work(thread.index())),
-            None => vec![work(0)],
-        }
+            let mut all = vec![self.work()];
+            for other in others {
+                all.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            all
+        })
     }
 
     /// What one thread does until there is nothing left to do.
