@@ -1,41 +1,80 @@
-//! Counts the newlines of a file with so many threads: what reading it costs at least. `floor FILE THREADS`
+//! What the work costs at least, with so many threads.
 //!
-//! It looks at the file through kico's own guarded map, so that both pay the same for the pages and the ratio is that of
-//! the work. A floor that reads into a small buffer needs no map, but hides a copy in the system's time: 4.4 instead of
-//! 17.6 ns a line of user time, and 14 % more wall time on one thread.
+//! - `floor newlines THREADS FILE` counts the newlines of a file. It looks at the file through kico's own guarded map, so
+//!   that both pay the same for the pages and the ratio is that of the work. A floor that reads into a small buffer needs
+//!   no map, but hides a copy in the system's time: 4.4 instead of 17.6 ns a line of user time, and 14 % more wall time on
+//!   one thread.
+//! - `floor inflate THREADS FILE...` counts the bytes in gzip files, each in one thread, with the library that kico
+//!   inflates with, as kico calls it.
 
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io::{BufReader, Read, Write};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
+use flate2::bufread::MultiGzDecoder;
 use kico::log::input::Map;
 
 /// As much as kico gives to a thread at once.
 const CHUNK: u64 = 1 << 20;
 
+/// As much as kico reads of a compressed file at once, and inflates at once.
+const PIECE: usize = 256 * 1024;
+
 fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args_os().skip(1);
-    let path = arguments.next().unwrap_or_default();
-    let threads = arguments.next().and_then(|n| n.to_str()?.parse().ok()).unwrap_or(1_usize).max(1);
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let [what, threads, files @ ..] = arguments.as_slice() else {
+        bail!("floor newlines|inflate THREADS FILE...");
+    };
+    let threads = threads.to_str().and_then(|n| n.parse().ok()).context("how many threads?")?;
+    let all = match (what.to_str(), files) {
+        (Some("newlines"), [file]) => newlines(file, threads)?,
+        (Some("inflate"), files) => inflate(files, threads)?,
+        _ => bail!("newlines of one file, or inflate"),
+    };
+    writeln!(std::io::stdout(), "{all}")?;
+    Ok(())
+}
+
+fn newlines(path: &OsString, threads: usize) -> anyhow::Result<u64> {
     let file = File::open(path)?;
     let size = file.metadata()?.len();
     let map = Map::new(&file, size).context("nothing is mapped here, and no floor to be had")?;
     let next = AtomicU64::new(0);
-    let count = || {
+    on(threads, || {
         let claim = || Some(next.fetch_add(1, Ordering::Relaxed) * CHUNK).filter(|at| *at < size);
-        let lines = |at| memchr::memchr_iter(b'\n', map.bytes(at, at + CHUNK)).count();
-        std::iter::from_fn(claim).map(lines).sum::<usize>()
-    };
-    let all = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(count)).collect();
-        let mut all = count();
-        for other in others {
-            all += other.join().map_err(|_| anyhow!("a thread panicked"))?;
+        let lines = |at| memchr::memchr_iter(b'\n', map.bytes(at, at + CHUNK)).count() as u64;
+        Ok(std::iter::from_fn(claim).map(lines).sum())
+    })
+}
+
+fn inflate(files: &[OsString], threads: usize) -> anyhow::Result<u64> {
+    let next = AtomicUsize::new(0);
+    on(threads, || {
+        let (mut all, mut buffer) = (0, vec![0; PIECE]);
+        while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut bytes = MultiGzDecoder::new(BufReader::with_capacity(PIECE, File::open(path)?));
+            loop {
+                match bytes.read(&mut buffer)? {
+                    0 => break,
+                    n => all += n as u64,
+                }
+            }
         }
-        anyhow::Ok(all)
-    })?;
-    writeln!(std::io::stdout(), "{all}")?;
-    Ok(())
+        Ok(all)
+    })
+}
+
+/// The sum of what so many threads count.
+fn on(threads: usize, count: impl Fn() -> anyhow::Result<u64> + Sync) -> anyhow::Result<u64> {
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(&count)).collect();
+        let mut all = count()?;
+        for other in others {
+            all += other.join().map_err(|_| anyhow!("a thread panicked"))??;
+        }
+        Ok(all)
+    })
 }

@@ -59,7 +59,7 @@ impl Addresses {
     /// Indexes the snapshot's pods and nodes. `lifetimes` are those of its pods.
     pub fn new(snapshot: &Snapshot, workloads: &Workloads, lifetimes: &[Lifetime]) -> Addresses {
         let mut held = nodes(snapshot);
-        let mut claims: HashMap<IpAddr, Vec<Claim>> = HashMap::new();
+        let mut claims: HashMap<IpAddr, Vec<Claim>> = HashMap::with_capacity(snapshot.pods.len());
         for (index, (pod, &life)) in snapshot.pods.iter().zip(lifetimes).enumerate() {
             // A hostNetwork pod's address is its node's, which `nodes` has.
             if pod.host_network {
@@ -67,7 +67,9 @@ impl Addresses {
             }
             let workload = workloads.of_pod[index];
             for address in pod.addresses.iter().map(IpAddr::to_canonical) {
-                claims.entry(address).or_default().push(Claim { pod: index, workload, life });
+                let claim = Claim { pod: index, workload, life };
+                // Most addresses have one.
+                claims.entry(address).or_insert_with(|| Vec::with_capacity(1)).push(claim);
             }
         }
         for (address, mut claims) in claims {
@@ -76,8 +78,10 @@ impl Addresses {
                 let spans = spans(&claims);
                 let bounds = spans.iter().flat_map(|span| [span.begin, span.end]);
                 let finite = bounds.filter(|bound| *bound != Time::MIN && *bound != Time::MAX);
-                let changes: BTreeSet<Time> = finite.collect();
-                Held::Pods { changes: changes.into_iter().collect(), spans }
+                let mut changes: Vec<Time> = finite.collect();
+                changes.sort_unstable();
+                changes.dedup();
+                Held::Pods { changes, spans }
             });
         }
         bridges(snapshot, &mut held);

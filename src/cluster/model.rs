@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use hashbrown::HashSet;
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
@@ -72,9 +73,9 @@ pub struct Moment {
     /// Whether its capture record says that pods were listed cluster-wide.
     pub pods_cluster_wide: bool,
     /// Uids of the pods it holds.
-    pub pods: std::collections::HashSet<String>,
+    pub pods: HashSet<String>,
     /// Namespaces of the pods it holds.
-    pub namespaces: std::collections::HashSet<String>,
+    pub namespaces: HashSet<String>,
     /// Uid of its namespace kube-system: snapshots of different clusters are refused.
     pub cluster: Option<String>,
     /// Pods that its capture record lists as gone: uid → when.

@@ -32,24 +32,26 @@ pub(crate) fn read(item: &Item<'_>, dns_namespaces: &[String]) -> Read {
             Err(format!("the key `{}` stands there twice", shell.repeated.unwrap_or_default()))
         }
         "Pod" => pod::read(shell, &mut notes).map(|(pod, time)| Object::Pod(Box::new(pod), time)),
-        "Service" => network::service(shell, &mut notes).map(Object::Service),
-        "EndpointSlice" => network::slice(shell, &mut notes).map(Object::Slice),
+        "Service" => network::service(shell, &mut notes).map(Box::new).map(Object::Service),
+        "EndpointSlice" => network::slice(shell, &mut notes).map(Box::new).map(Object::Slice),
         "Endpoints" => network::endpoints(shell, &mut notes).map(Object::Endpoints),
-        "NetworkPolicy" => network::policy(shell).map(Object::Policy),
-        "Namespace" => meta::read(shell).map(Object::Namespace),
-        "Node" => network::node(shell, &mut notes).map(Object::Node),
+        "NetworkPolicy" => network::policy(shell).map(Box::new).map(Object::Policy),
+        "Namespace" => meta::read(shell).map(Box::new).map(Object::Namespace),
+        "Node" => network::node(shell, &mut notes).map(Box::new).map(Object::Node),
         "ConfigMap" => config::read(shell, dns_namespaces),
-        "Ingress" => entrance::ingress(shell).map(Object::Entrance),
+        "Ingress" => entrance::ingress(shell).map(Box::new).map(Object::Entrance),
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute" => {
-            entrance::route(shell, item.kind).map(Object::Entrance)
+            entrance::route(shell, item.kind).map(Box::new).map(Object::Entrance)
         }
         "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => {
-            entrance::webhooks(shell, item.kind).map(Object::Entrance)
+            entrance::webhooks(shell, item.kind).map(Box::new).map(Object::Entrance)
         }
-        "APIService" => entrance::api_service(shell).map(Object::Entrance),
-        "Gateway" => entrance::gateway(shell).map(Object::Gateway),
-        "ServiceMonitor" | "PodMonitor" => monitor::read(shell, item.kind).map(Object::Monitor),
-        _ => controller::read(shell, item.kind).map(Object::Controller),
+        "APIService" => entrance::api_service(shell).map(Box::new).map(Object::Entrance),
+        "Gateway" => entrance::gateway(shell).map(Box::new).map(Object::Gateway),
+        "ServiceMonitor" | "PodMonitor" => {
+            monitor::read(shell, item.kind).map(Box::new).map(Object::Monitor)
+        }
+        _ => controller::read(shell, item.kind).map(Box::new).map(Object::Controller),
     };
     let kind = if item.kind.is_empty() { "object" } else { item.kind };
     let who = || format!("{kind} {}", meta::who(shell));
@@ -97,22 +99,22 @@ pub(crate) struct Read {
     pub(crate) hidden: Option<model::Hidden>,
 }
 
-/// What an object was.
+/// What an object was. Each is moved several times on its way into the snapshot, and is large: the box is not.
 pub(crate) enum Object {
     /// A pod, and the latest time that it mentions.
     Pod(Box<model::Pod>, Option<Time>),
-    Controller(model::Controller),
-    Service(model::Service),
-    Slice(model::EndpointSlice),
+    Controller(Box<model::Controller>),
+    Service(Box<model::Service>),
+    Slice(Box<model::EndpointSlice>),
     /// Legacy Endpoints: one slice for each of its subsets.
     Endpoints(Vec<model::EndpointSlice>),
-    Namespace(model::Meta),
-    Node(model::Node),
-    Policy(model::NetworkPolicy),
-    Entrance(model::Entrance),
-    Gateway(model::Gateway),
-    Monitor(model::Monitor),
-    Corefile(model::Corefile),
+    Namespace(Box<model::Meta>),
+    Node(Box<model::Node>),
+    Policy(Box<model::NetworkPolicy>),
+    Entrance(Box<model::Entrance>),
+    Gateway(Box<model::Gateway>),
+    Monitor(Box<model::Monitor>),
+    Corefile(Box<model::Corefile>),
     Capture(CaptureRecord),
     /// Any other ConfigMap, or an object that is broken.
     Nothing,

@@ -135,6 +135,7 @@ impl Take {
     /// Adds a file's objects.
     fn add(&mut self, file: &str, reads: Vec<Read>) {
         self.objects.reserve(reads.len());
+        self.moment.pods.reserve(reads.len());
         for Read { object, broken, hidden } in reads {
             self.hidden.extend(hidden);
             self.broken.extend(broken.iter().map(|what| shown(&format!("{file}: {what}"))));

@@ -1,7 +1,9 @@
 //! Pod → workload: the controller chain (SEMANTICS 4), from references only; what is inferred from a name is marked.
 //! An owner counts only in the pod's own namespace, as the API has it: no reference reaches into another one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
 
 use super::model::{Controller, Meta, Owner, Pod, Snapshot};
 use crate::time::{SECOND, Time};

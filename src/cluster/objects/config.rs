@@ -45,7 +45,8 @@ pub(super) fn read(shell: &Shell<'_>, dns_namespaces: &[String]) -> Result<Objec
     Ok(match data.corefile {
         None => Object::Nothing,
         Some(text) => {
-            Object::Corefile(Corefile { namespace: meta.namespace, name: meta.name, text })
+            let (namespace, name) = (meta.namespace, meta.name);
+            Object::Corefile(Box::new(Corefile { namespace, name, text }))
         }
     })
 }

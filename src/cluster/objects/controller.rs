@@ -28,8 +28,8 @@ pub(super) fn read(shell: &Shell<'_>, kind: &str) -> Result<Controller, String> 
         selector: spec.selector.map(Selector::into_api),
         template_labels: made.labels.unwrap_or_default().0,
         template_annotations: made.annotations.unwrap_or_default().0,
-        template_containers: pod.containers(),
         template_host_network: pod.host_network == Some(true),
+        template_containers: pod.into_containers(),
         schedule,
     })
 }

@@ -1,6 +1,7 @@
 //! Metadata, and the small values that all kinds share: times, labels, addresses. `null` is the same as absence
 //! everywhere; a key that stands twice, or a value of the wrong type, is the object's end.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -130,6 +131,40 @@ struct Who {
     name: Option<String>,
 }
 
+/// A text that stays where it stands in the file, if it has no escapes: for what is looked at and not kept. serde's own
+/// `Option<Cow<str>>` copies each.
+pub(super) struct Text<'a>(Cow<'a, str>);
+
+impl Text<'_> {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text<'a>, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+}
+
 /// An RFC 3339 time. The zero of Go's clock, which no time of ours can be, is no time.
 #[derive(Clone, Copy)]
 pub(super) struct When(Option<Time>);
@@ -210,10 +245,10 @@ impl<'de> Visitor<'de> for LabelsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
         let mut labels = Labels::new();
-        while let Some(key) = map.next_key::<String>()? {
+        while let Some(Text(key)) = map.next_key()? {
             if !(self.keep)(&key) {
                 map.next_value::<IgnoredAny>()?;
-            } else if labels.insert(key, map.next_value()?).is_some() {
+            } else if labels.insert(key.into_owned(), map.next_value()?).is_some() {
                 return Err(A::Error::custom("a key stands there twice"));
             }
         }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
 use super::Shell;
-use super::meta::{self, RawLabels};
+use super::meta::{self, RawLabels, Text};
 use super::strict;
 use super::unique::Unique;
 use crate::cluster::model::{
@@ -47,11 +47,11 @@ pub(super) fn service(
 /// An EndpointSlice.
 pub(super) fn slice(shell: &Shell<'_>, notes: &mut Vec<String>) -> Result<EndpointSlice, String> {
     let meta = meta::read(shell)?;
-    let endpoints: Vec<RawEndpoint> = meta::field(shell, "endpoints")?;
+    let endpoints: Vec<RawEndpoint<'_>> = meta::field(shell, "endpoints")?;
     let ports: Vec<RawEndpointPort> = meta::field(shell, "ports")?;
     let service = meta.labels.get("kubernetes.io/service-name").cloned().unwrap_or_default();
     let endpoints = endpoints.into_iter().map(|endpoint| {
-        let ip = |text: &String| meta::address(text, "endpoints", notes);
+        let ip = |text: &Text<'_>| meta::address(text.as_str(), "endpoints", notes);
         Endpoint {
             addresses: endpoint.addresses.iter().flatten().filter_map(ip).collect(),
             hostname: endpoint.hostname.unwrap_or_default(),
@@ -68,11 +68,11 @@ pub(super) fn endpoints(
     notes: &mut Vec<String>,
 ) -> Result<Vec<EndpointSlice>, String> {
     let meta = meta::read(shell)?;
-    let subsets: Vec<Subset> = meta::field(shell, "subsets")?;
+    let subsets: Vec<Subset<'_>> = meta::field(shell, "subsets")?;
     let slices = subsets.into_iter().map(|subset| {
         let all = [subset.addresses, subset.not_ready_addresses].into_iter().flatten().flatten();
-        let endpoint = |address: LegacyAddress| Endpoint {
-            addresses: meta::address(&address.ip, "subsets", notes).into_iter().collect(),
+        let endpoint = |address: LegacyAddress<'_>| Endpoint {
+            addresses: meta::address(address.ip.as_str(), "subsets", notes).into_iter().collect(),
             hostname: address.hostname.unwrap_or_default(),
             pod: address.target_ref.and_then(|target| target.pod(&meta)),
         };
@@ -209,41 +209,48 @@ impl Visitor<'_> for TargetVisitor {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawEndpoint {
-    addresses: Option<Vec<String>>,
+struct RawEndpoint<'a> {
+    #[serde(borrow)]
+    addresses: Option<Vec<Text<'a>>>,
     hostname: Option<String>,
-    target_ref: Option<Target>,
+    #[serde(borrow)]
+    target_ref: Option<Target<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Subset {
-    addresses: Option<Vec<LegacyAddress>>,
-    not_ready_addresses: Option<Vec<LegacyAddress>>,
+struct Subset<'a> {
+    #[serde(borrow)]
+    addresses: Option<Vec<LegacyAddress<'a>>>,
+    #[serde(borrow)]
+    not_ready_addresses: Option<Vec<LegacyAddress<'a>>>,
     ports: Option<Vec<RawEndpointPort>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct LegacyAddress {
-    ip: String,
+struct LegacyAddress<'a> {
+    #[serde(borrow)]
+    ip: Text<'a>,
     hostname: Option<String>,
-    target_ref: Option<Target>,
+    #[serde(borrow)]
+    target_ref: Option<Target<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Target {
-    kind: Option<String>,
+struct Target<'a> {
+    #[serde(borrow)]
+    kind: Option<Text<'a>>,
     namespace: Option<String>,
     name: Option<String>,
     uid: Option<String>,
 }
 
-impl Target {
+impl Target<'_> {
     /// Namespace, name and uid of a pod; without a namespace it is in the endpoints' own.
     fn pod(self, endpoints: &Meta) -> Option<(String, String, String)> {
         let namespace = self.namespace.unwrap_or_else(|| endpoints.namespace.clone());
-        let is_pod = self.kind.as_deref() == Some("Pod");
+        let is_pod = self.kind.is_some_and(|kind| kind.as_str() == "Pod");
         is_pod.then(|| (namespace, self.name.unwrap_or_default(), self.uid.unwrap_or_default()))
     }
 }

@@ -1,12 +1,11 @@
 //! Pods, and the part of a pod's spec that a controller's template has too.
 
-use std::borrow::Cow;
 use std::num::NonZeroU16;
 
 use serde::Deserialize;
 
 use super::Shell;
-use super::meta::{self, When, moment};
+use super::meta::{self, Text, When, moment};
 use crate::cluster::model::{Container, ContainerPort, Pod, Protocol};
 use crate::time::Time;
 
@@ -17,7 +16,7 @@ pub(super) fn read(
 ) -> Result<(Pod, Option<Time>), String> {
     let meta = meta::read(shell)?;
     let spec: PodSpec<'_> = meta::field(shell, "spec")?;
-    let status: Status = meta::field(shell, "status")?;
+    let status: Status<'_> = meta::field(shell, "status")?;
 
     let conditions = status.conditions.unwrap_or_default();
     let transitions = || conditions.iter().filter_map(|c| moment(c.last_transition_time));
@@ -30,8 +29,8 @@ pub(super) fn read(
     let pod = Pod {
         meta,
         host_network: spec.host_network == Some(true),
-        containers: spec.containers(),
         istio_dns: spec.has_istio_dns(),
+        containers: containers(spec.containers, spec.init_containers),
         node: spec.node_name.unwrap_or_default(),
         dns_policy: spec.dns_policy.unwrap_or_default(),
         searches: spec.dns_config.and_then(|config| config.searches).unwrap_or_default(),
@@ -48,19 +47,28 @@ pub(super) fn read(
     Ok((pod, times.into_iter().flatten().max()))
 }
 
+/// Containers with their ports, and those init containers that keep running beside them.
+fn containers(
+    own: Option<Vec<RawContainer<'_>>>,
+    init: Option<Vec<RawContainer<'_>>>,
+) -> Vec<Container> {
+    let sidecars = init.into_iter().flatten().filter(RawContainer::is_sidecar);
+    own.into_iter().flatten().chain(sidecars).map(RawContainer::container).collect()
+}
+
 /// All of podIPs; podIP, which repeats the first of them, if there are none.
 fn addresses(
-    all: Option<Vec<PodIp>>,
-    first: Option<String>,
+    all: Option<Vec<PodIp<'_>>>,
+    first: Option<Text<'_>>,
     notes: &mut Vec<String>,
 ) -> Vec<std::net::IpAddr> {
-    let mut texts: Vec<String> = all.into_iter().flatten().filter_map(|entry| entry.ip).collect();
+    let mut texts: Vec<Text<'_>> = all.into_iter().flatten().filter_map(|entry| entry.ip).collect();
     if texts.is_empty() {
         texts.extend(first);
     }
     let mut addresses = Vec::new();
     for text in &texts {
-        let address = meta::address(text, "status.podIPs", notes);
+        let address = meta::address(text.as_str(), "status.podIPs", notes);
         addresses.extend(address.filter(|address| !addresses.contains(address)));
     }
     addresses
@@ -84,16 +92,16 @@ pub(super) struct PodSpec<'a> {
 
 impl PodSpec<'_> {
     /// Containers with their ports, and those init containers that keep running beside them.
-    pub(super) fn containers(&self) -> Vec<Container> {
-        let sidecars = self.init_containers.iter().flatten().filter(|c| c.is_sidecar());
-        let all = self.containers.iter().flatten().chain(sidecars);
-        all.map(RawContainer::container).collect()
+    pub(super) fn into_containers(self) -> Vec<Container> {
+        containers(self.containers, self.init_containers)
     }
 
     fn has_istio_dns(&self) -> bool {
         let all = [&self.containers, &self.init_containers];
         let mut env = all.into_iter().flatten().flatten().flat_map(|c| c.env.iter().flatten());
-        env.any(|entry| entry.name.as_deref() == Some("ISTIO_META_DNS_CAPTURE"))
+        env.any(|entry| {
+            entry.name.as_ref().is_some_and(|name| name.as_str() == "ISTIO_META_DNS_CAPTURE")
+        })
     }
 }
 
@@ -107,7 +115,8 @@ struct DnsConfig {
 struct RawContainer<'a> {
     name: Option<String>,
     ports: Option<Vec<RawPort>>,
-    restart_policy: Option<String>,
+    #[serde(borrow)]
+    restart_policy: Option<Text<'a>>,
     #[serde(borrow)]
     env: Option<Vec<EnvName<'a>>>,
 }
@@ -115,18 +124,18 @@ struct RawContainer<'a> {
 impl RawContainer<'_> {
     /// An init container that is restarted always runs as long as the pod does.
     fn is_sidecar(&self) -> bool {
-        self.restart_policy.as_deref() == Some("Always")
+        self.restart_policy.as_ref().is_some_and(|policy| policy.as_str() == "Always")
     }
 
-    fn container(&self) -> Container {
-        let port = |port: &RawPort| ContainerPort {
-            name: port.name.clone().unwrap_or_default(),
+    fn container(self) -> Container {
+        let port = |port: RawPort| ContainerPort {
+            name: port.name.unwrap_or_default(),
             port: port.container_port.get(),
             protocol: port.protocol.unwrap_or_default(),
         };
         Container {
-            name: self.name.clone().unwrap_or_default(),
-            ports: self.ports.iter().flatten().map(port).collect(),
+            name: self.name.unwrap_or_default(),
+            ports: self.ports.into_iter().flatten().map(port).collect(),
         }
     }
 }
@@ -135,7 +144,7 @@ impl RawContainer<'_> {
 #[derive(Deserialize)]
 struct EnvName<'a> {
     #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
+    name: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -148,37 +157,43 @@ struct RawPort {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Status {
+struct Status<'a> {
     phase: Option<String>,
     #[serde(rename = "podIP")]
-    pod_ip: Option<String>,
+    #[serde(borrow)]
+    pod_ip: Option<Text<'a>>,
     #[serde(rename = "podIPs")]
-    pod_ips: Option<Vec<PodIp>>,
+    #[serde(borrow)]
+    pod_ips: Option<Vec<PodIp<'a>>>,
     start_time: Option<When>,
-    conditions: Option<Vec<Condition>>,
+    #[serde(borrow)]
+    conditions: Option<Vec<Condition<'a>>>,
     container_statuses: Option<Vec<ContainerStatus>>,
     init_container_statuses: Option<Vec<ContainerStatus>>,
 }
 
 #[derive(Deserialize)]
-struct PodIp {
-    ip: Option<String>,
+struct PodIp<'a> {
+    #[serde(borrow)]
+    ip: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Condition {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    status: Option<String>,
+struct Condition<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    status: Option<Text<'a>>,
     last_transition_time: Option<When>,
 }
 
-impl Condition {
+impl Condition<'_> {
     /// Kubernetes 1.25 to 1.27 called it PodHasNetwork.
     fn says_network_is_ready(&self) -> bool {
-        matches!(self.kind.as_deref(), Some("PodReadyToStartContainers" | "PodHasNetwork"))
-            && self.status.as_deref() == Some("True")
+        let kind = self.kind.as_ref().map(Text::as_str);
+        matches!(kind, Some("PodReadyToStartContainers" | "PodHasNetwork"))
+            && self.status.as_ref().is_some_and(|status| status.as_str() == "True")
     }
 }
 

@@ -14,7 +14,10 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
         (a.moment.time, a.moment.path.as_str()).cmp(&(b.moment.time, b.moment.path.as_str()))
     });
     let mut all = Snapshot { given: !takes.is_empty(), dns_namespaces, ..Snapshot::default() };
-    let mut legacy = Vec::new();
+    let (mut pods, mut controllers, mut services) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut slices, mut legacy, mut namespaces) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut nodes, mut policies, mut entrances) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut gateways, mut monitors, mut corefiles) = (Vec::new(), Vec::new(), Vec::new());
     for take in takes {
         all.moments.push(take.moment);
         all.broken.extend(take.broken);
@@ -25,39 +28,45 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
         }
         for object in take.objects {
             match object {
-                Object::Pod(pod, _) => all.pods.push(*pod),
-                Object::Controller(controller) => all.controllers.push(controller),
-                Object::Service(service) => all.services.push(service),
-                Object::Slice(slice) => all.slices.push(slice),
+                Object::Pod(pod, _) => pods.push(pod),
+                Object::Controller(controller) => controllers.push(controller),
+                Object::Service(service) => services.push(service),
+                Object::Slice(slice) => slices.push(slice),
                 Object::Endpoints(slices) => legacy.push(slices),
-                Object::Namespace(namespace) => all.namespaces.push(namespace),
-                Object::Node(node) => all.nodes.push(node),
-                Object::Policy(policy) => all.policies.push(policy),
-                Object::Entrance(entrance) => all.entrances.push(entrance),
-                Object::Gateway(gateway) => all.gateways.push(gateway),
-                Object::Monitor(monitor) => all.monitors.push(monitor),
-                Object::Corefile(corefile) => all.corefiles.push(corefile),
+                Object::Namespace(namespace) => namespaces.push(namespace),
+                Object::Node(node) => nodes.push(node),
+                Object::Policy(policy) => policies.push(policy),
+                Object::Entrance(entrance) => entrances.push(entrance),
+                Object::Gateway(gateway) => gateways.push(gateway),
+                Object::Monitor(monitor) => monitors.push(monitor),
+                Object::Corefile(corefile) => corefiles.push(corefile),
                 Object::Capture(_) | Object::Nothing | Object::Skipped(_) => {}
             }
         }
     }
-    latest(&mut all.pods, |pod| [&pod.meta.namespace, &pod.meta.name, &pod.meta.uid]);
-    latest(&mut all.controllers, |c| [&c.meta.namespace, &c.kind, &c.meta.name]);
-    latest(&mut all.services, |service| named(&service.meta));
-    latest(&mut all.slices, |slice| named(&slice.meta));
-    latest(&mut all.namespaces, named);
-    latest(&mut all.nodes, |node| named(&node.meta));
-    latest(&mut all.policies, |policy| named(&policy.meta));
-    latest(&mut all.entrances, |e| [&e.meta.namespace, &e.kind, &e.meta.name]);
-    latest(&mut all.gateways, |gateway| named(&gateway.meta));
-    latest(&mut all.monitors, |m| [&m.meta.namespace, &m.kind, &m.meta.name]);
-    latest(&mut all.corefiles, |file| [&file.namespace, &file.name, ""]);
+    all.pods = unboxed(pods, |pod| [&pod.meta.namespace, &pod.meta.name, &pod.meta.uid]);
+    all.controllers = unboxed(controllers, |c| [&c.meta.namespace, &c.kind, &c.meta.name]);
+    all.services = unboxed(services, |service| named(&service.meta));
+    all.slices = unboxed(slices, |slice| named(&slice.meta));
+    all.namespaces = unboxed(namespaces, named);
+    all.nodes = unboxed(nodes, |node| named(&node.meta));
+    all.policies = unboxed(policies, |policy| named(&policy.meta));
+    all.entrances = unboxed(entrances, |e| [&e.meta.namespace, &e.kind, &e.meta.name]);
+    all.gateways = unboxed(gateways, |gateway| named(&gateway.meta));
+    all.monitors = unboxed(monitors, |m| [&m.meta.namespace, &m.kind, &m.meta.name]);
+    all.corefiles = unboxed(corefiles, |file| [&file.namespace, &file.name, ""]);
     add_legacy(&mut all.slices, legacy);
     all
 }
 
 fn named(meta: &Meta) -> [&str; 3] {
     [&meta.namespace, &meta.name, ""]
+}
+
+/// The last of each key, sorted by key. They are sorted in their boxes, and moved once.
+fn unboxed<T>(mut all: Vec<Box<T>>, key: impl Fn(&T) -> [&str; 3]) -> Vec<T> {
+    latest(&mut all, |one| key(one));
+    all.into_iter().map(|one| *one).collect()
 }
 
 /// Keeps the last of each key, sorted by key.

@@ -81,7 +81,7 @@ impl PolicyFiles {
                 return Err(refuse(path, what));
             }
             match object {
-                Object::Policy(policy) => self.policy(path, policy)?,
+                Object::Policy(policy) => self.policy(path, *policy)?,
                 Object::Skipped(kind) => *self.skipped.entry(kind).or_default() += 1,
                 other => {
                     let kind = word(&other).to_owned();
