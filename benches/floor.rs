@@ -17,8 +17,8 @@ use anyhow::{Context, anyhow, bail};
 use flate2::bufread::MultiGzDecoder;
 use kico::log::input::Map;
 
-/// As much as kico gives to a thread at once.
-const CHUNK: u64 = 1 << 20;
+/// As much as kico maps at once.
+const PART: u64 = 64 << 20;
 
 /// As much as kico reads of a compressed file at once, and inflates at once.
 const PIECE: usize = 256 * 1024;
@@ -41,12 +41,16 @@ fn main() -> anyhow::Result<()> {
 fn newlines(path: &OsString, threads: usize) -> anyhow::Result<u64> {
     let file = File::open(path)?;
     let size = file.metadata()?.len();
-    let map = Map::new(&file, size).context("nothing is mapped here, and no floor to be had")?;
     let next = AtomicU64::new(0);
     on(threads, || {
-        let claim = || Some(next.fetch_add(1, Ordering::Relaxed) * CHUNK).filter(|at| *at < size);
-        let lines = |at| memchr::memchr_iter(b'\n', map.bytes(at, at + CHUNK)).count() as u64;
-        Ok(std::iter::from_fn(claim).map(lines).sum())
+        let claim = || Some(next.fetch_add(1, Ordering::Relaxed) * PART).filter(|at| *at < size);
+        let lines = |from: u64| {
+            let to = (from + PART).min(size);
+            let map = Map::new(&file, from, to).context("nothing is mapped here: no floor")?;
+            let bytes = map.bytes(from, to).context("it is not mapped")?;
+            Ok(memchr::memchr_iter(b'\n', bytes).count() as u64)
+        };
+        std::iter::from_fn(claim).map(lines).sum()
     })
 }
 
