@@ -1,10 +1,13 @@
 //! Tally rows → who asked (SEMANTICS 4). Each stretch of each address is asked for once, however many names it asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::repeat_n;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
+use super::group::Entry;
+use super::names::Names;
 use super::{Client, GroupBy, Totals};
 use crate::cluster::Cluster;
 use crate::cluster::addresses::Holder;
@@ -64,9 +67,10 @@ pub(super) fn askers(tally: &Tally, cluster: &Cluster, exclude: &[String]) -> As
         for (_, seen) in &parts {
             push(&mut all.list, ip, *seen);
         }
-        for row in rows {
-            let at = parts.partition_point(|(other, _)| *other < part(row, bounds));
-            all.of_row.push(index(first + at));
+        for rows in rows.chunk_by(|a, b| part(a, bounds) == part(b, bounds)) {
+            let part = rows.first().and_then(|row| part(row, bounds));
+            let at = parts.partition_point(|(other, _)| *other < part);
+            all.of_row.extend(repeat_n(index(first + at), rows.len()));
         }
         let askers = all.list.get(first..).unwrap_or_default();
         if askers.iter().all(|a| a.holder == Holder::Loopback) {
@@ -96,9 +100,10 @@ fn part(row: &Row, bounds: &[Time]) -> Part {
 /// The parts of one address's rows, sorted, each with its first and last time.
 fn parts(rows: &[Row], bounds: &[Time]) -> Vec<(Part, Option<(Time, Time)>)> {
     let mut parts: BTreeMap<Part, Option<(Time, Time)>> = BTreeMap::new();
-    for row in rows {
-        let seen = parts.entry(part(row, bounds)).or_default();
-        *seen = join_times(*seen, row.seen);
+    for rows in rows.chunk_by(|a, b| part(a, bounds) == part(b, bounds)) {
+        let Some(part) = rows.first().map(|row| part(row, bounds)) else { continue };
+        let seen = parts.entry(part).or_default();
+        *seen = rows.iter().fold(*seen, |seen, row| join_times(seen, row.seen));
     }
     parts.into_iter().collect()
 }
@@ -131,14 +136,25 @@ impl Askers {
         self.list.get(*self.of_row.get(row)? as usize)
     }
 
+    /// Who asked these, sorted, as indices in `list`.
+    pub(super) fn behind<'e>(&self, entries: impl Iterator<Item = &'e Entry>) -> Vec<u32> {
+        let asker = |entry: &Entry| self.of_row.get(entry.row as usize).copied();
+        let mut askers: Vec<u32> = entries.filter_map(asker).collect();
+        askers.sort_unstable();
+        askers.dedup();
+        askers
+    }
+
     /// The totals that need no connection.
-    pub(super) fn totals(&self, tally: &Tally, cluster: &Cluster) -> Totals {
+    pub(super) fn totals(&self, tally: &Tally, names: &Names<'_>, cluster: &Cluster) -> Totals {
         let mut totals = Totals {
             addresses: self.addresses.0,
             addresses_known: self.addresses.1,
             ..Totals::default()
         };
-        let mut domains = BTreeSet::new();
+        let domains: Vec<Option<&str>> =
+            names.all().iter().map(|name| other_domain(name, &cluster.domains)).collect();
+        let mut answered = BTreeSet::new();
         for (at, row) in tally.rows.iter().enumerate() {
             let mut records = [0; 3];
             for (kind, count) in &row.counts {
@@ -156,13 +172,10 @@ impl Askers {
                 Some(Holder::Ambiguous(_)) => totals.ambiguous_queries += all,
                 _ => {}
             }
-            if records[0] > 0
-                && let Some(domain) = other_domain(&row.name, &cluster.domains)
-            {
-                domains.insert(domain);
-            }
+            let domain = names.of_row(at).and_then(|name| *domains.get(name as usize)?);
+            answered.extend(domain.filter(|_| records[0] > 0));
         }
-        totals.other_domains = domains.into_iter().map(String::from).collect();
+        totals.other_domains = answered.into_iter().map(String::from).collect();
         let lost = self.list.iter().filter(|asker| asker.lost);
         let shown: BTreeSet<String> = lost
             .map(|asker| {

@@ -67,8 +67,8 @@ pub(super) fn some(text: &str) -> Option<Text<'_>> {
     (!text.is_empty()).then_some(Text(text))
 }
 
-fn texts(list: &[String]) -> Vec<Text<'_>> {
-    list.iter().map(|text| Text(text)).collect()
+fn texts(list: &[impl AsRef<str>]) -> Vec<Text<'_>> {
+    list.iter().map(|text| Text(text.as_ref())).collect()
 }
 
 pub(super) fn ends(seen: Option<(Time, Time)>) -> (Option<String>, Option<String>) {
