@@ -1,12 +1,14 @@
 //! Tally rows → who asked (SEMANTICS 4). Each stretch of each address is asked for once, however many names it asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hash};
 use std::iter::repeat_n;
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
-use super::group::Entry;
+use super::group;
 use super::names::Names;
 use super::{Client, GroupBy, Totals};
 use crate::cluster::Cluster;
@@ -137,8 +139,8 @@ impl Askers {
     }
 
     /// Who asked these, sorted, as indices in `list`.
-    pub(super) fn behind<'e>(&self, entries: impl Iterator<Item = &'e Entry>) -> Vec<u32> {
-        let asker = |entry: &Entry| self.of_row.get(entry.row as usize).copied();
+    pub(super) fn behind<'e>(&self, entries: impl Iterator<Item = &'e group::Entry>) -> Vec<u32> {
+        let asker = |entry: &group::Entry| self.of_row.get(entry.row as usize).copied();
         let mut askers: Vec<u32> = entries.filter_map(asker).collect();
         askers.sort_unstable();
         askers.dedup();
@@ -300,21 +302,29 @@ fn common_namespace<'a>(candidates: &[WorkloadId], cluster: &'a Cluster) -> Opti
 /// Interns values: each gets the next number when first seen.
 pub(super) struct Interner<T> {
     pub(super) list: Vec<T>,
-    ids: HashMap<T, u32>,
+    /// Numbers, found by what they stand for.
+    ids: HashTable<u32>,
+    state: DefaultHashBuilder,
 }
 
-impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
+impl<T: Eq + Hash> Interner<T> {
     pub(super) fn new() -> Interner<T> {
-        Interner { list: Vec::new(), ids: HashMap::new() }
+        let state = DefaultHashBuilder::default();
+        Interner { list: Vec::new(), ids: HashTable::new(), state }
     }
 
     pub(super) fn id(&mut self, value: T) -> u32 {
-        if let Some(id) = self.ids.get(&value) {
-            return *id;
+        let Interner { list, ids, state } = self;
+        let of = |id: &u32| list.get(*id as usize);
+        let hash = |id: &u32| of(id).map_or(0, |value| state.hash_one(value));
+        match ids.entry(state.hash_one(&value), |id| of(id) == Some(&value), hash) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let id = index(list.len());
+                new.insert(id);
+                list.push(value);
+                id
+            }
         }
-        let id = index(self.list.len());
-        self.list.push(value.clone());
-        self.ids.insert(value, id);
-        id
     }
 }

@@ -136,14 +136,16 @@ impl Evidence<'_> {
         let (shown, places) = servers.shown(group_by);
         let mut namespaces = known_namespaces(self.cluster);
         namespaces.extend(servers.answered_namespaces());
+        // Their names' meanings make room for the connections.
+        drop(servers);
         let place = |piece: &Piece<'_>| places.get(piece.server as usize).copied();
         let groups = threads::map(pool, pieces, |(who, asked, mut pieces)| {
             pieces.sort_by_key(|piece| (place(piece), piece.name));
             let mut shared = Shared::default();
             let runs = pieces.chunk_by(|a, b| place(a) == place(b));
-            let connections: Vec<_> = runs
-                .filter_map(|run| self.connection(who, &shown, &servers, run, &mut shared))
-                .collect();
+            let mut connections = Vec::with_capacity(runs.clone().count());
+            connections
+                .extend(runs.filter_map(|run| self.connection(who, &shown, run, &mut shared)));
             (connections, self.failed(who, &asked.failures, &namespaces, &mut shared))
         });
         let mut all = Groups { not_connections, ..Groups::default() };

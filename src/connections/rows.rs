@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::clients::{Asker, join_times};
 use super::group::{Entry, Evidence, Failure, Piece, Who, sum};
-use super::servers::{Servers, Shown, is_asked};
+use super::servers::{Shown, is_asked};
 use super::{
     Client, Connection, FailedLookup, Names, Proof, Server, ServerKind, Status, search_path,
 };
@@ -31,14 +31,16 @@ impl Evidence<'_> {
         &self,
         who: &Who,
         shown: &[Shown],
-        servers: &Servers<'_>,
         pieces: &[Piece<'_>],
         shared: &mut Shared,
     ) -> Option<(Connection, Vec<u32>)> {
         let answered = pieces.iter().any(|piece| piece.counts.answered > 0);
         let is_evidence = |piece: &&Piece<'_>| match answered {
             true => piece.counts.answered > 0,
-            false => piece.counts.unknown > 0 && servers.is_known(piece.server),
+            false => {
+                piece.counts.unknown > 0
+                    && shown.get(piece.server as usize).is_some_and(|server| server.is_known)
+            }
         };
         let evidence = || pieces.iter().filter(is_evidence);
         let named = numbers(evidence());
@@ -58,9 +60,10 @@ impl Evidence<'_> {
         let place = sightings().min_by(|a, b| order(*a).cmp(&order(*b)))?.1.clone();
         let askers = self.askers.behind(entries());
 
-        let Shown { mut server, mut status } = merged(shown, evidence().map(|piece| piece.server))?;
+        let Shown { mut server, mut status, .. } =
+            merged(shown, evidence().map(|piece| piece.server))?;
         let names = self.texts(&named);
-        let proof = self.proof(&server, servers, evidence(), (&named, &names));
+        let proof = self.proof(&server, shown, evidence(), (&named, &names));
         let ports = meant(&server, evidence());
         let mut push = |is: bool, word| status.extend(is.then_some(word));
         let inferred =
@@ -102,7 +105,7 @@ impl Evidence<'_> {
     fn proof<'p>(
         &self,
         server: &Server,
-        servers: &Servers<'_>,
+        shown: &[Shown],
         pieces: impl Iterator<Item = &'p Piece<'p>> + Clone,
         all: (&[u32], &Names),
     ) -> Option<Proof> {
@@ -110,7 +113,8 @@ impl Evidence<'_> {
             let mut kept = piece.kept().filter(|entry| entry.counts.answered > 0);
             let own =
                 |row: u32| self.askers.of(row as usize).is_some_and(|asker| !asker.is_shared());
-            !servers.is_shared(piece.server) && kept.any(|entry| own(entry.row))
+            let shared = shown.get(piece.server as usize).is_some_and(|server| server.is_shared);
+            !shared && kept.any(|entry| own(entry.row))
         };
         let proven = pieces.filter(is_proven);
         let named = numbers(proven.clone());

@@ -59,6 +59,8 @@ pub(super) struct Servers<'a> {
     answered: Vec<bool>,
     /// By the name's number, and the namespace that it is asked from where that may matter.
     targets: HashMap<(u32, Option<&'a str>), Target>,
+    /// What most servers outside the cluster share.
+    no_ports: Arc<[Port]>,
 }
 
 /// A server as a view shows it, before its connections say which of its ports were meant.
@@ -66,12 +68,16 @@ pub(super) struct Servers<'a> {
 pub(super) struct Shown {
     pub(super) server: Arc<Server>,
     pub(super) status: Vec<Status>,
+    /// Whether the snapshot has it.
+    pub(super) is_known: bool,
+    /// Whether a pod's address was also held by others, and the log has no times.
+    pub(super) is_shared: bool,
 }
 
 impl<'a> Servers<'a> {
     pub(super) fn new(cluster: &'a Cluster) -> Servers<'a> {
         let (answered, targets) = (Vec::new(), HashMap::new());
-        Servers { cluster, asked: Interner::new(), answered, targets }
+        Servers { cluster, asked: Interner::new(), answered, targets, no_ports: [].into() }
     }
 
     /// What a name is for a client of this namespace.
@@ -110,20 +116,6 @@ impl<'a> Servers<'a> {
         })
     }
 
-    /// Whether the snapshot has it.
-    pub(super) fn is_known(&self, id: u32) -> bool {
-        match self.asked.list.get(id as usize) {
-            Some(Asked::Service { index, .. }) => index.is_some(),
-            Some(Asked::Pod { .. }) => true,
-            _ => false,
-        }
-    }
-
-    /// Whether a pod's address was also held by others, and the log has no times.
-    pub(super) fn is_shared(&self, id: u32) -> bool {
-        matches!(self.asked.list.get(id as usize), Some(Asked::Pod { shared: true, .. }))
-    }
-
     /// Notes that it answered.
     pub(super) fn answer(&mut self, id: u32) {
         let id = id as usize;
@@ -146,12 +138,15 @@ impl<'a> Servers<'a> {
     /// Every server as this view shows it, and its place in the view's order: what is shown as one has one place.
     pub(super) fn shown(&self, group_by: GroupBy) -> (Vec<Shown>, Vec<u32>) {
         let all: Vec<Shown> = (self.asked.list.iter())
-            .map(|asked| self.show(asked))
-            .map(|(server, status)| match group_by {
-                GroupBy::Namespace => (by_namespace(server), status),
-                _ => (server, status),
+            .map(|asked| {
+                let (server, status) = self.show(asked);
+                let is_view = group_by == GroupBy::Namespace;
+                let server = Arc::new(if is_view { by_namespace(server) } else { server });
+                let is_known =
+                    matches!(asked, Asked::Service { index: Some(_), .. } | Asked::Pod { .. });
+                let is_shared = matches!(asked, Asked::Pod { shared: true, .. });
+                Shown { server, status, is_known, is_shared }
             })
-            .map(|(server, status)| Shown { server: Arc::new(server), status })
             .collect();
         let mut keys: Vec<_> = all.iter().map(|shown| shown.server.key()).collect();
         keys.sort_unstable();
@@ -162,11 +157,12 @@ impl<'a> Servers<'a> {
     }
 
     fn show(&self, asked: &Asked) -> (Server, Vec<Status>) {
+        let none = &self.no_ports;
         let blank = |kind, namespace: &str, name: &str| Server {
             kind,
             namespace: namespace.into(),
             name: name.into(),
-            ports: [].into(),
+            ports: Arc::clone(none),
             workloads: Vec::new(),
             in_snapshot: None,
             service: None,
