@@ -1,10 +1,15 @@
 //! Tally rows → who asked (SEMANTICS 4). Each stretch of each address is asked for once, however many names it asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hash};
+use std::iter::repeat_n;
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
+use super::group;
+use super::names::Names;
 use super::{Client, GroupBy, Totals};
 use crate::cluster::Cluster;
 use crate::cluster::addresses::Holder;
@@ -64,9 +69,10 @@ pub(super) fn askers(tally: &Tally, cluster: &Cluster, exclude: &[String]) -> As
         for (_, seen) in &parts {
             push(&mut all.list, ip, *seen);
         }
-        for row in rows {
-            let at = parts.partition_point(|(other, _)| *other < part(row, bounds));
-            all.of_row.push(index(first + at));
+        for rows in rows.chunk_by(|a, b| part(a, bounds) == part(b, bounds)) {
+            let part = rows.first().and_then(|row| part(row, bounds));
+            let at = parts.partition_point(|(other, _)| *other < part);
+            all.of_row.extend(repeat_n(index(first + at), rows.len()));
         }
         let askers = all.list.get(first..).unwrap_or_default();
         if askers.iter().all(|a| a.holder == Holder::Loopback) {
@@ -96,9 +102,10 @@ fn part(row: &Row, bounds: &[Time]) -> Part {
 /// The parts of one address's rows, sorted, each with its first and last time.
 fn parts(rows: &[Row], bounds: &[Time]) -> Vec<(Part, Option<(Time, Time)>)> {
     let mut parts: BTreeMap<Part, Option<(Time, Time)>> = BTreeMap::new();
-    for row in rows {
-        let seen = parts.entry(part(row, bounds)).or_default();
-        *seen = join_times(*seen, row.seen);
+    for rows in rows.chunk_by(|a, b| part(a, bounds) == part(b, bounds)) {
+        let Some(part) = rows.first().map(|row| part(row, bounds)) else { continue };
+        let seen = parts.entry(part).or_default();
+        *seen = rows.iter().fold(*seen, |seen, row| join_times(seen, row.seen));
     }
     parts.into_iter().collect()
 }
@@ -131,14 +138,25 @@ impl Askers {
         self.list.get(*self.of_row.get(row)? as usize)
     }
 
+    /// Who asked these, sorted, as indices in `list`.
+    pub(super) fn behind<'e>(&self, entries: impl Iterator<Item = &'e group::Entry>) -> Vec<u32> {
+        let asker = |entry: &group::Entry| self.of_row.get(entry.row as usize).copied();
+        let mut askers: Vec<u32> = entries.filter_map(asker).collect();
+        askers.sort_unstable();
+        askers.dedup();
+        askers
+    }
+
     /// The totals that need no connection.
-    pub(super) fn totals(&self, tally: &Tally, cluster: &Cluster) -> Totals {
+    pub(super) fn totals(&self, tally: &Tally, names: &Names<'_>, cluster: &Cluster) -> Totals {
         let mut totals = Totals {
             addresses: self.addresses.0,
             addresses_known: self.addresses.1,
             ..Totals::default()
         };
-        let mut domains = BTreeSet::new();
+        let domains: Vec<Option<&str>> =
+            names.all().iter().map(|name| other_domain(name, &cluster.domains)).collect();
+        let mut answered = BTreeSet::new();
         for (at, row) in tally.rows.iter().enumerate() {
             let mut records = [0; 3];
             for (kind, count) in &row.counts {
@@ -156,13 +174,10 @@ impl Askers {
                 Some(Holder::Ambiguous(_)) => totals.ambiguous_queries += all,
                 _ => {}
             }
-            if records[0] > 0
-                && let Some(domain) = other_domain(&row.name, &cluster.domains)
-            {
-                domains.insert(domain);
-            }
+            let domain = names.of_row(at).and_then(|name| *domains.get(name as usize)?);
+            answered.extend(domain.filter(|_| records[0] > 0));
         }
-        totals.other_domains = domains.into_iter().map(String::from).collect();
+        totals.other_domains = answered.into_iter().map(String::from).collect();
         let lost = self.list.iter().filter(|asker| asker.lost);
         let shown: BTreeSet<String> = lost
             .map(|asker| {
@@ -287,21 +302,29 @@ fn common_namespace<'a>(candidates: &[WorkloadId], cluster: &'a Cluster) -> Opti
 /// Interns values: each gets the next number when first seen.
 pub(super) struct Interner<T> {
     pub(super) list: Vec<T>,
-    ids: HashMap<T, u32>,
+    /// Numbers, found by what they stand for.
+    ids: HashTable<u32>,
+    state: DefaultHashBuilder,
 }
 
-impl<T: Clone + Eq + std::hash::Hash> Interner<T> {
+impl<T: Eq + Hash> Interner<T> {
     pub(super) fn new() -> Interner<T> {
-        Interner { list: Vec::new(), ids: HashMap::new() }
+        let state = DefaultHashBuilder::default();
+        Interner { list: Vec::new(), ids: HashTable::new(), state }
     }
 
     pub(super) fn id(&mut self, value: T) -> u32 {
-        if let Some(id) = self.ids.get(&value) {
-            return *id;
+        let Interner { list, ids, state } = self;
+        let of = |id: &u32| list.get(*id as usize);
+        let hash = |id: &u32| of(id).map_or(0, |value| state.hash_one(value));
+        match ids.entry(state.hash_one(&value), |id| of(id) == Some(&value), hash) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let id = index(list.len());
+                new.insert(id);
+                list.push(value);
+                id
+            }
         }
-        let id = index(self.list.len());
-        self.list.push(value.clone());
-        self.ids.insert(value, id);
-        id
     }
 }

@@ -1,13 +1,15 @@
-//! Rows of the tally → pieces of evidence → rows of a view. The tally is sorted by client and name, so everything
-//! here is a walk over runs of equals.
+//! Rows of the tally → pieces of evidence → rows of a view. Each client's rows are a list of its own, sorted by numbers
+//! that stand for names; only what the names mean is found out for all clients together, each name once.
 
 use std::collections::BTreeSet;
-
-use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::clients::{Askers, Interner, Key, index};
 use super::filter::Choice;
-use super::servers::{Servers, Target};
+use super::names::Names;
+use super::rows::Shared;
+use super::servers::{Servers, Srv, Target};
 use super::{Client, Connection, FailedLookup, GroupBy, ServerKind, Status, Totals, search_path};
 use crate::cluster::Cluster;
 use crate::log::record::{Outcome, QType};
@@ -19,17 +21,20 @@ use crate::threads;
 pub(super) struct Evidence<'a> {
     pub(super) tally: &'a Tally,
     pub(super) cluster: &'a Cluster,
+    pub(super) names: &'a Names<'a>,
     pub(super) askers: &'a Askers,
     /// Rows of the tally that are no evidence in this view: their connection by workload was left out.
     pub(super) left_out: Option<&'a [bool]>,
+    /// Whether [`Groups::left_out`] will be asked for: each row of the view then says what it comes from.
+    pub(super) keeps_rows: bool,
 }
 
-/// The rows of a view, each with the rows of the tally that it comes from.
+/// The rows of a view, each with the rows of the tally that it comes from, if those are kept.
 #[derive(Default)]
 pub(super) struct Groups {
-    pub(super) connections: Vec<(Connection, Vec<usize>)>,
-    pub(super) failed: Vec<(FailedLookup, Vec<usize>)>,
-    dropped: Vec<usize>,
+    pub(super) connections: Vec<(Connection, Vec<u32>)>,
+    pub(super) failed: Vec<(FailedLookup, Vec<u32>)>,
+    dropped: Vec<u32>,
     not_connections: u64,
 }
 
@@ -57,43 +62,54 @@ pub(super) struct Counts {
 }
 
 /// One row of the tally, as one client's.
-pub(super) struct Entry<'a> {
-    client: u32,
-    pub(super) row: usize,
-    name: &'a str,
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    /// Its number in [`Names`].
+    pub(super) name: u32,
+    pub(super) row: u32,
     pub(super) counts: Counts,
     pub(super) left_out: bool,
 }
 
+/// What one client asked.
+struct Asked<'a> {
+    /// Sorted by name, then row.
+    entries: Vec<Entry>,
+    /// For each name the failed attempts that it explains.
+    attempts: Vec<u64>,
+    failures: Vec<Failure<'a>>,
+    /// Answered records that do not ask for an address.
+    others: u64,
+}
+
 /// What one name adds to one connection.
-pub(super) struct Piece<'a, 'e> {
-    client: u32,
+pub(super) struct Piece<'e> {
     /// Its number in [`Servers`].
     pub(super) server: u32,
-    pub(super) name: &'a str,
-    /// An SRV name's port and protocol.
-    pub(super) port: Option<(String, String)>,
+    /// Its number in [`Names`].
+    pub(super) name: u32,
+    /// An SRV name's.
+    pub(super) port: Option<Arc<Srv>>,
     pub(super) widened: bool,
-    pub(super) entries: &'e [Entry<'a>],
+    pub(super) entries: &'e [Entry],
     /// Of the entries that are evidence in this view.
     pub(super) counts: Counts,
     pub(super) attempts: u64,
 }
 
-impl<'a, 'e> Piece<'a, 'e> {
-    fn of(entries: &'e [Entry<'a>], server: u32, attempts: u64) -> Option<Piece<'a, 'e>> {
-        let Entry { client, name, .. } = *entries.first()?;
+impl<'e> Piece<'e> {
+    fn of(entries: &'e [Entry], server: u32, attempts: u64) -> Option<Piece<'e>> {
+        let name = entries.first()?.name;
         let counts = sum(entries.iter().filter(|entry| !entry.left_out));
-        Some(Piece { client, server, name, port: None, widened: false, entries, counts, attempts })
+        Some(Piece { server, name, port: None, widened: false, entries, counts, attempts })
     }
 }
 
 /// Failed names of one client that are one lookup.
-pub(super) struct Failure<'a, 'e> {
-    pub(super) client: u32,
+pub(super) struct Failure<'a> {
     pub(super) base: &'a str,
     pub(super) namespace: Option<&'a str>,
-    pub(super) entries: Vec<&'e Entry<'a>>,
+    pub(super) entries: Vec<Entry>,
 }
 
 impl Evidence<'_> {
@@ -102,72 +118,45 @@ impl Evidence<'_> {
         // Fewer rows are done with in less time than it takes to begin a thread.
         const FEW: usize = 20_000;
         let pool = threads::pool(threads::most().min(self.tally.rows.len() / FEW));
+        let pool = pool.as_ref();
         let (clients, of_asker) = self.clients(group_by);
-        let (mut entries, mut not_connections) = self.entries(&of_asker);
-        // Stable: the rows come in long sorted runs, one for each address.
-        let order = |a: &Entry<'_>, b: &Entry<'_>| (a.client, a.name).cmp(&(b.client, b.name));
-        match &pool {
-            Some(pool) => pool.install(|| entries.par_sort_by(order)),
-            None => entries.sort_by(order),
-        }
+        let rows = self.rows_of(clients.len(), &of_asker);
+        let clients: Vec<_> = clients.iter().zip(rows).collect();
+        let clients = threads::map(pool, clients, |(who, rows)| (who, self.asked(who, rows)));
+
         let mut servers = Servers::new(self.cluster);
-        let mut namespaces = known_namespaces(self.cluster);
-        let mut pieces = Vec::new();
-        let mut failures = Vec::new();
-        for entries in entries.chunk_by(|a, b| a.client == b.client) {
-            let Some(who) = entries.first().and_then(|e| clients.get(e.client as usize)) else {
-                continue;
-            };
-            let attempts = self.collapse(who, entries, &mut failures);
-            let namespace = who.key.namespace(self.cluster);
-            for (entries, attempts) in entries.chunk_by(|a, b| a.name == b.name).zip(attempts) {
-                let all = sum(entries);
-                let Some(name) = entries.first().map(|entry| entry.name) else { continue };
-                if all.answered + all.unknown == 0 {
-                    continue;
-                }
-                match servers.target(name, namespace) {
-                    Target::Nothing => not_connections += all.answered,
-                    Target::Server { id, port, widened } => {
-                        if let Some(namespace) = servers.namespace(id).filter(|_| all.answered > 0)
-                            && !namespaces.contains(namespace)
-                        {
-                            namespaces.insert(namespace.into());
-                        }
-                        let piece = Piece::of(entries, id, attempts);
-                        pieces.extend(piece.map(|piece| Piece { port, widened, ..piece }));
-                    }
-                    // Who held the address is a question for each row's own time.
-                    Target::Pod { address, namespace } => {
-                        for (at, entries) in entries.chunks(1).enumerate() {
-                            let row = entries.first().and_then(|e| self.tally.rows.get(e.row));
-                            let server =
-                                servers.pod(address, &namespace, row.and_then(|row| row.seen));
-                            pieces.extend(Piece::of(
-                                entries,
-                                server,
-                                if at == 0 { attempts } else { 0 },
-                            ));
-                        }
-                    }
-                }
-            }
+        let mut not_connections = 0;
+        let mut pieces: Vec<(&Who, &Asked<'_>, Vec<Piece<'_>>)> = Vec::with_capacity(clients.len());
+        for (who, asked) in &clients {
+            not_connections += asked.others;
+            let pieces_of = self.pieces(who, asked, &mut servers, &mut not_connections);
+            pieces.push((who, asked, pieces_of));
         }
+
         let (shown, places) = servers.shown(group_by);
-        let place = |piece: &Piece<'_, '_>| places.get(piece.server as usize).copied();
-        pieces.sort_by(|a, b| (a.client, place(a), a.name).cmp(&(b.client, place(b), b.name)));
-        let runs = pieces.chunk_by(|a, b| a.client == b.client && place(a) == place(b));
-        let runs: Vec<&[Piece<'_, '_>]> = runs.collect();
-        let connection = |pieces: &&[Piece<'_, '_>]| {
-            let who = clients.get(pieces.first()?.client as usize)?;
-            self.connection(who, &shown, &servers, pieces)
-        };
-        let connections = match &pool {
-            Some(pool) => pool.install(|| runs.par_iter().filter_map(connection).collect()),
-            None => runs.iter().filter_map(connection).collect(),
-        };
-        let failed = self.failed(&clients, failures, &namespaces);
-        Groups { connections, failed, dropped: Vec::new(), not_connections }
+        let mut namespaces = known_namespaces(self.cluster);
+        namespaces.extend(servers.answered_namespaces());
+        // Their names' meanings make room for the connections.
+        drop(servers);
+        let place = |piece: &Piece<'_>| places.get(piece.server as usize).copied();
+        let groups = threads::map(pool, pieces, |(who, asked, mut pieces)| {
+            pieces.sort_by_key(|piece| (place(piece), piece.name));
+            let mut shared = Shared::default();
+            let runs = pieces.chunk_by(|a, b| place(a) == place(b));
+            let mut connections = Vec::with_capacity(runs.clone().count());
+            connections
+                .extend(runs.filter_map(|run| self.connection(who, &shown, run, &mut shared)));
+            (connections, self.failed(who, &asked.failures, &namespaces, &mut shared))
+        });
+        let mut all = Groups { not_connections, ..Groups::default() };
+        all.connections
+            .reserve_exact(groups.iter().map(|(connections, _)| connections.len()).sum());
+        all.failed.reserve_exact(groups.iter().map(|(_, failed)| failed.len()).sum());
+        for (connections, failed) in groups {
+            all.connections.extend(connections);
+            all.failed.extend(failed);
+        }
+        all
     }
 
     /// The clients of a view in their order, and for each asker which one it is; `None`: excluded.
@@ -196,45 +185,99 @@ impl Evidence<'_> {
         (clients.into_iter().map(|(_, who)| who).collect(), of_asker)
     }
 
-    /// Every row that asks for an address, in the tally's order; and the answered records that do not.
-    fn entries(&self, of_asker: &[Option<u32>]) -> (Vec<Entry<'_>>, u64) {
-        let mut entries = Vec::with_capacity(self.tally.rows.len());
+    /// For each client of a view the rows that are its own.
+    fn rows_of(&self, clients: usize, of_asker: &[Option<u32>]) -> Vec<Vec<Range<usize>>> {
+        let mut rows: Vec<Vec<Range<usize>>> = vec![Vec::new(); clients];
+        let mut at = 0;
+        for run in self.askers.of_row.chunk_by(|a, b| a == b) {
+            let range = at..at + run.len();
+            at = range.end;
+            let client = run.first().and_then(|asker| *of_asker.get(*asker as usize)?);
+            if let Some(rows) = client.and_then(|client| rows.get_mut(client as usize)) {
+                rows.push(range);
+            }
+        }
+        rows
+    }
+
+    /// What one client asked in these rows.
+    fn asked<'e>(&'e self, who: &'e Who, rows: Vec<Range<usize>>) -> Asked<'e> {
+        let mut entries = Vec::with_capacity(rows.iter().map(ExactSizeIterator::len).sum());
         let mut others = 0;
-        for (at, (row, asker)) in self.tally.rows.iter().zip(&self.askers.of_row).enumerate() {
-            let Some(client) = of_asker.get(*asker as usize).copied().flatten() else { continue };
+        for at in rows.into_iter().flatten() {
+            let Some((row, name)) = self.tally.rows.get(at).zip(self.names.of_row(at)) else {
+                continue;
+            };
             let (counts, other) = counts(row);
             others += other;
             if counts != Counts::default() {
                 let left_out =
                     self.left_out.is_some_and(|rows| rows.get(at).copied().unwrap_or(false));
-                entries.push(Entry { client, row: at, name: &row.name, counts, left_out });
+                entries.push(Entry { name, row: index(at), counts, left_out });
             }
         }
-        (entries, others)
+        entries.sort_unstable_by_key(|entry| (entry.name, entry.row));
+        let (attempts, failures) = self.collapse(who, &entries);
+        Asked { entries, attempts, failures, others }
     }
 
-    /// Tells search-path attempts from failures: for each name of one client the attempts that it explains. What
-    /// nothing explains goes to `failures`.
-    fn collapse<'e, 'a>(
+    /// What each of a client's names adds to which server. What is no connection is added to `not_connections`.
+    fn pieces<'e>(
         &'e self,
         who: &'e Who,
-        entries: &'e [Entry<'a>],
-        failures: &mut Vec<Failure<'a, 'e>>,
-    ) -> Vec<u64>
-    where
-        'e: 'a,
-    {
-        let runs: Vec<&'e [Entry<'a>]> = entries.chunk_by(|a, b| a.name == b.name).collect();
+        asked: &'e Asked<'_>,
+        servers: &mut Servers<'e>,
+        not_connections: &mut u64,
+    ) -> Vec<Piece<'e>> {
+        let mut pieces = Vec::new();
+        let namespace = who.key.namespace(self.cluster);
+        for (entries, attempts) in by_name(&asked.entries).zip(&asked.attempts) {
+            let all = sum(entries);
+            let Some(name) = entries.first().map(|entry| entry.name) else { continue };
+            let Some(text) = self.names.text(name) else { continue };
+            if all.answered + all.unknown == 0 {
+                continue;
+            }
+            match servers.target(name, text, namespace) {
+                Target::Nothing => *not_connections += all.answered,
+                Target::Server { id, port, widened } => {
+                    let (id, port, widened) = (*id, port.clone(), *widened);
+                    if all.answered > 0 {
+                        servers.answer(id);
+                    }
+                    let piece = Piece::of(entries, id, *attempts);
+                    pieces.extend(piece.map(|piece| Piece { port, widened, ..piece }));
+                }
+                // Who held the address is a question for each row's own time.
+                Target::Pod { address, namespace } => {
+                    let (address, namespace) = (*address, Arc::clone(namespace));
+                    for (at, entries) in entries.chunks(1).enumerate() {
+                        let row = entries.first().and_then(|e| self.tally.rows.get(e.row as usize));
+                        let server = servers.pod(address, &namespace, row.and_then(|row| row.seen));
+                        let attempts = if at == 0 { *attempts } else { 0 };
+                        pieces.extend(Piece::of(entries, server, attempts));
+                    }
+                }
+            }
+        }
+        pieces
+    }
+
+    /// Tells search-path attempts from failures: for each name of one client the attempts that it explains, and what
+    /// nothing explains.
+    fn collapse<'e>(&'e self, who: &'e Who, entries: &[Entry]) -> (Vec<u64>, Vec<Failure<'e>>) {
+        let runs: Vec<&[Entry]> = by_name(entries).collect();
         let mut attempts = vec![0; runs.len()];
-        let names: Vec<search_path::Name<'a>> = (runs.iter())
+        let mut failures = Vec::new();
+        let names: Vec<search_path::Name<'_>> = (runs.iter())
             .filter_map(|run| {
-                let (all, text) = (sum(*run), run.first()?.name);
+                let (all, text) = (sum(*run), self.names.text(run.first()?.name)?);
                 let failed = all.failed > 0 && all.answered + all.unknown == 0;
                 Some(search_path::Name { text, answered: all.answered > 0, failed })
             })
             .collect();
         if !names.iter().any(|name| name.failed) {
-            return attempts;
+            return (attempts, failures);
         }
         let domains = &self.cluster.domains;
         let namespace = match who.key {
@@ -249,23 +292,17 @@ impl Evidence<'_> {
             match group.answer.and_then(|at| attempts.get_mut(at)) {
                 Some(count) => *count += rows.map(|entry| entry.counts.failed).sum::<u64>(),
                 None => {
-                    let Some(client) = entries.first().map(|entry| entry.client) else { continue };
-                    failures.push(Failure {
-                        client,
-                        base: group.base,
-                        namespace,
-                        entries: rows.collect(),
-                    });
+                    let (base, entries) = (group.base, rows.copied().collect());
+                    failures.push(Failure { base, namespace, entries });
                 }
             }
         }
-        attempts
+        (attempts, failures)
     }
 
     /// The search suffixes that the pods behind these rows have in their `dnsConfig`.
-    fn searches(&self, entries: &[Entry<'_>]) -> Vec<&str> {
-        let askers: BTreeSet<u32> =
-            entries.iter().filter_map(|e| self.askers.of_row.get(e.row).copied()).collect();
+    fn searches(&self, entries: &[Entry]) -> Vec<&str> {
+        let askers = self.askers.behind(entries.iter());
         let askers = askers.into_iter().filter_map(|asker| self.askers.list.get(asker as usize));
         let pods: BTreeSet<usize> = askers.flat_map(|asker| asker.pods()).copied().collect();
         let pods = pods.into_iter().filter_map(|pod| self.cluster.snapshot.pods.get(pod));
@@ -295,6 +332,11 @@ fn known_namespaces(cluster: &Cluster) -> BTreeSet<String> {
     all
 }
 
+/// A client's entries, name by name.
+fn by_name(entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
+    entries.chunk_by(|a, b| a.name == b.name)
+}
+
 /// The records of a row that ask for an address, and how many others were answered.
 fn counts(row: &Row) -> (Counts, u64) {
     let mut sum = Counts::default();
@@ -320,7 +362,7 @@ fn counts(row: &Row) -> (Counts, u64) {
     (sum, other)
 }
 
-pub(super) fn sum<'a: 'e, 'e>(entries: impl IntoIterator<Item = &'e Entry<'a>>) -> Counts {
+pub(super) fn sum<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Counts {
     entries.into_iter().fold(Counts::default(), |sum, entry| Counts {
         answered: sum.answered + entry.counts.answered,
         failed: sum.failed + entry.counts.failed,
@@ -365,7 +407,7 @@ impl Groups {
     pub(super) fn left_out(&self, rows: usize) -> Vec<bool> {
         let mut left_out = vec![false; rows];
         for row in &self.dropped {
-            if let Some(slot) = left_out.get_mut(*row) {
+            if let Some(slot) = left_out.get_mut(*row as usize) {
                 *slot = true;
             }
         }

@@ -7,6 +7,7 @@
 mod clients;
 pub mod filter;
 mod group;
+mod names;
 mod rows;
 mod search_path;
 mod servers;
@@ -14,6 +15,7 @@ mod servers;
 mod tests;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::cluster::Cluster;
 use crate::cluster::backends::Port;
@@ -91,15 +93,18 @@ pub struct Totals {
     pub lost_clients: Vec<String>,
 }
 
+/// Names, each the text that stands in the tally.
+pub type Names = Arc<[Arc<str>]>;
+
 /// A client asked for a server, and was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// Who asked.
-    pub client: Client,
-    /// For what.
-    pub server: Server,
+    /// Who asked: one value for all connections of one client that show the same addresses and pods.
+    pub client: Arc<Client>,
+    /// For what: one value for all connections that show the same.
+    pub server: Arc<Server>,
     /// The names asked for, sorted, as logged (with search suffix where autopath answered).
-    pub names: Vec<String>,
+    pub names: Names,
     /// Answered records.
     pub queries: u64,
     /// Per row of the tally the larger of its answered A and AAAA counts, plus the other types.
@@ -123,9 +128,9 @@ pub struct Connection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
     /// The names asked for, sorted.
-    pub names: Vec<String>,
+    pub names: Names,
     /// The ports that these names mean, as in [`Server::ports`].
-    pub ports: Vec<Port>,
+    pub ports: Arc<[Port]>,
 }
 
 /// Who asked.
@@ -158,7 +163,7 @@ pub struct Server {
     /// A Service's or a pod's name; a pod's address if no pod is known to have held it; an external name.
     pub name: String,
     /// The pods' ports, sorted; those the SRV names ask for if only SRV names were asked.
-    pub ports: Vec<Port>,
+    pub ports: Arc<[Port]>,
     /// The workloads behind it, sorted.
     pub workloads: Vec<WorkloadId>,
     /// Whether the snapshot has it; `None` for External.
@@ -227,7 +232,7 @@ impl Status {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedLookup {
     /// Who asked.
-    pub client: Client,
+    pub client: Arc<Client>,
     /// As SEMANTICS 3 shows it.
     pub name: String,
     /// The rcode seen most often, `-` for no reply; ties by text.
@@ -242,20 +247,28 @@ pub struct FailedLookup {
 /// is left, so that no view shows what another lacks.
 pub fn join(tally: &Tally, cluster: &Cluster, options: Options<'_>) -> Report {
     let askers = clients::askers(tally, cluster, options.exclude_namespaces);
-    let all = group::Evidence { tally, cluster, askers: &askers, left_out: None };
-    let mut base = all.group(GroupBy::Workload);
-    let mut totals = askers.totals(tally, cluster);
-    base.drop_below(options.min_lookups);
-    base.add_to(&mut totals);
-    if let Some(choice) = options.choice {
-        base.choose(choice);
-    }
-    let rows = if options.group_by == GroupBy::Workload {
-        base
-    } else {
-        let left_out = base.left_out(tally.rows.len());
-        group::Evidence { left_out: Some(&left_out), ..all }.group(options.group_by)
+    let names = &names::Names::of(tally);
+    let is_view = options.group_by != GroupBy::Workload;
+    let all = group::Evidence {
+        tally,
+        cluster,
+        names,
+        askers: &askers,
+        left_out: None,
+        keeps_rows: is_view,
     };
+    let mut rows = all.group(GroupBy::Workload);
+    let mut totals = askers.totals(tally, names, cluster);
+    rows.drop_below(options.min_lookups);
+    rows.add_to(&mut totals);
+    if let Some(choice) = options.choice {
+        rows.choose(choice);
+    }
+    if is_view {
+        let left_out = rows.left_out(tally.rows.len());
+        let chosen = group::Evidence { left_out: Some(&left_out), keeps_rows: false, ..all };
+        rows = chosen.group(options.group_by);
+    }
     let (connections, failed_lookups) = rows.finish();
     Report { connections, failed_lookups, totals, coverage: Coverage::default() }
 }

@@ -1,11 +1,16 @@
 //! One client's pieces of evidence for one server → one [`Connection`]; its failures → [`FailedLookup`]s.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::clients::{Asker, join_times};
 use super::group::{Entry, Evidence, Failure, Piece, Who, sum};
-use super::servers::{Servers, Shown, is_asked};
-use super::{Client, Connection, FailedLookup, Proof, Server, ServerKind, Status, search_path};
+use super::servers::{Shown, is_asked};
+use super::{
+    Client, Connection, FailedLookup, Names, Proof, Server, ServerKind, Status, search_path,
+};
 use crate::cluster::backends::Port;
 use crate::log::Place;
 use crate::log::record::{Outcome, Rcode};
@@ -15,6 +20,10 @@ use crate::time::Time;
 /// [`Row::evidence`]
 type Sighting<'a> = (Option<(Time, Time)>, &'a Place);
 
+/// One client as its rows show it, by the askers behind them: most of its rows show the same.
+#[derive(Default)]
+pub(super) struct Shared(HashMap<Vec<u32>, Arc<Client>>);
+
 impl Evidence<'_> {
     /// The connection that these pieces make, with the rows it comes from. `None` if nothing was answered, and what
     /// the log does not say the outcome of is not in the snapshot either.
@@ -22,55 +31,59 @@ impl Evidence<'_> {
         &self,
         who: &Who,
         shown: &[Shown],
-        servers: &Servers<'_>,
-        pieces: &[Piece<'_, '_>],
-    ) -> Option<(Connection, Vec<usize>)> {
+        pieces: &[Piece<'_>],
+        shared: &mut Shared,
+    ) -> Option<(Connection, Vec<u32>)> {
         let answered = pieces.iter().any(|piece| piece.counts.answered > 0);
-        let is_evidence = |piece: &&Piece<'_, '_>| match answered {
+        let is_evidence = |piece: &&Piece<'_>| match answered {
             true => piece.counts.answered > 0,
-            false => piece.counts.unknown > 0 && servers.is_known(piece.server),
+            false => {
+                piece.counts.unknown > 0
+                    && shown.get(piece.server as usize).is_some_and(|server| server.is_known)
+            }
         };
         let evidence = || pieces.iter().filter(is_evidence);
-        // Sorted, because the pieces are.
-        let mut names: Vec<String> = evidence().map(|piece| piece.name.to_owned()).collect();
-        names.dedup();
-        let is_named = |piece: &&Piece<'_, '_>| {
-            names.binary_search_by(|name| (**name).cmp(piece.name)).is_ok()
-        };
+        let named = numbers(evidence());
+        let is_named = |piece: &&Piece<'_>| named.binary_search(&piece.name).is_ok();
         let failed = pieces.iter().filter(is_named).map(|piece| piece.counts.failed).sum();
 
-        let is_used = |entry: &&Entry<'_>| match answered {
+        let is_used = |entry: &&Entry| match answered {
             true => entry.counts.answered > 0,
             false => entry.counts.unknown > 0,
         };
-        let entries: Vec<&Entry<'_>> = evidence().flat_map(Piece::kept).filter(is_used).collect();
+        let entries = || evidence().flat_map(Piece::kept).filter(is_used);
         // When and where it was answered: a failure before that is no evidence.
         let sightings = || {
-            let rows = entries.iter().filter_map(|entry| self.tally.rows.get(entry.row));
+            let rows = entries().filter_map(|entry| self.tally.rows.get(entry.row as usize));
             rows.map(Row::evidence)
         };
         let place = sightings().min_by(|a, b| order(*a).cmp(&order(*b)))?.1.clone();
+        let askers = self.askers.behind(entries());
 
-        let Shown { mut server, mut status } = merged(shown, evidence().map(|piece| piece.server))?;
-        let had_ports = !server.ports.is_empty();
-        let proof = self.proof(&server, servers, evidence());
-        keep_meant(&mut server.ports, server.kind, evidence());
+        let Shown { mut server, mut status, .. } =
+            merged(shown, evidence().map(|piece| piece.server))?;
+        let names = self.texts(&named);
+        let proof = self.proof(&server, shown, evidence(), (&named, &names));
+        let ports = meant(&server, evidence());
         let mut push = |is: bool, word| status.extend(is.then_some(word));
         let inferred =
             who.client.workload.is_some_and(|id| self.cluster.workloads.get(id).inferred);
-        push(had_ports && server.ports.is_empty(), Status::NoPorts);
+        push(ports.is_empty() && !server.ports.is_empty(), Status::NoPorts);
         push(inferred, Status::OwnerInferred);
         push(!answered, Status::OutcomeUnknown);
         push(evidence().any(|piece| piece.widened), Status::Widened);
-        push(self.askers_of(&entries).any(Asker::is_shared), Status::SharedAddress);
+        push(self.numbered(&askers).any(Asker::is_shared), Status::SharedAddress);
         push(who.lost, Status::LowerBound);
         if status.is_empty() {
             status.push(Status::Ok);
         }
-        status.sort();
+        status.sort_unstable();
         status.dedup();
+        if ports.len() < server.ports.len() {
+            Arc::make_mut(&mut server).ports = ports;
+        }
         let connection = Connection {
-            client: self.client(who, &entries),
+            client: self.client(who, askers, shared),
             server,
             queries: evidence().map(|piece| piece.counts.answered).sum(),
             lookups: evidence().map(|piece| piece.counts.lookups).sum(),
@@ -83,64 +96,66 @@ impl Evidence<'_> {
             names,
         };
         // With every row of these names, so that a view that leaves the connection out leaves out its failures too.
-        let rows = evidence().flat_map(Piece::kept).map(|entry| entry.row).collect();
-        Some((connection, rows))
+        let rows = evidence().filter(|_| self.keeps_rows).flat_map(Piece::kept);
+        Some((connection, rows.map(|entry| entry.row).collect()))
     }
 
-    /// What of it a policy may rest on: what was answered, between addresses that nobody else can have held.
+    /// What of it a policy may rest on: what was answered, between addresses that nobody else can have held. `all`: the
+    /// numbers and texts of the connection's names.
     fn proof<'p>(
         &self,
         server: &Server,
-        servers: &Servers<'_>,
-        pieces: impl Iterator<Item = &'p Piece<'p, 'p>>,
+        shown: &[Shown],
+        pieces: impl Iterator<Item = &'p Piece<'p>> + Clone,
+        all: (&[u32], &Names),
     ) -> Option<Proof> {
-        let is_proven = |piece: &&Piece<'_, '_>| {
+        let is_proven = |piece: &&Piece<'_>| {
             let mut kept = piece.kept().filter(|entry| entry.counts.answered > 0);
-            let own = |row| self.askers.of(row).is_some_and(|asker| !asker.is_shared());
-            !servers.is_shared(piece.server) && kept.any(|entry| own(entry.row))
+            let own =
+                |row: u32| self.askers.of(row as usize).is_some_and(|asker| !asker.is_shared());
+            let shared = shown.get(piece.server as usize).is_some_and(|server| server.is_shared);
+            !shared && kept.any(|entry| own(entry.row))
         };
-        let proven: Vec<&Piece<'_, '_>> = pieces.filter(is_proven).collect();
-        let mut names: Vec<String> = proven.iter().map(|piece| piece.name.to_owned()).collect();
-        names.dedup();
-        let mut ports = server.ports.clone();
-        keep_meant(&mut ports, server.kind, proven.iter().copied());
-        (!proven.is_empty()).then_some(Proof { names, ports })
+        let proven = pieces.filter(is_proven);
+        let named = numbers(proven.clone());
+        let names = if named == all.0 { Arc::clone(all.1) } else { self.texts(&named) };
+        (!named.is_empty()).then(|| Proof { names, ports: meant(server, proven) })
     }
 
-    /// The failed lookups, sorted by client and name. What is shown by the same name is one.
+    /// The failed lookups, sorted by name. What is shown by the same name is one.
     pub(super) fn failed(
         &self,
-        clients: &[Who],
-        failures: Vec<Failure<'_, '_>>,
+        who: &Who,
+        failures: &[Failure<'_>],
         namespaces: &BTreeSet<String>,
-    ) -> Vec<(FailedLookup, Vec<usize>)> {
-        let mut of_name: BTreeMap<(u32, String), Vec<&Entry<'_>>> = BTreeMap::new();
-        for failure in failures.into_iter().filter(|failure| !failure.entries.is_empty()) {
+        shared: &mut Shared,
+    ) -> Vec<(FailedLookup, Vec<u32>)> {
+        let mut of_name: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
+        for failure in failures.iter().filter(|failure| !failure.entries.is_empty()) {
             let is_namespace = |name: &str| namespaces.contains(name);
             let domain = self.cluster.domains.first();
             let name = search_path::shown(failure.base, failure.namespace, domain, is_namespace);
-            of_name.entry((failure.client, name)).or_default().extend(failure.entries);
+            of_name.entry(name).or_default().extend(&failure.entries);
         }
-        let row = |((client, name), entries): ((u32, String), Vec<&Entry<'_>>)| {
-            let who = clients.get(client as usize)?;
+        let row = |(name, entries): (String, Vec<&Entry>)| {
             let lookup = FailedLookup {
-                client: self.client(who, &entries),
+                client: self.client(who, self.askers.behind(entries.iter().copied()), shared),
                 name,
                 rcode: self.rcode(&entries).text(),
                 queries: sum(entries.iter().copied()).failed,
                 lower_bound: who.lost,
             };
-            Some((lookup, entries.iter().map(|entry| entry.row).collect()))
+            let rows = entries.iter().filter(|_| self.keeps_rows).map(|entry| entry.row);
+            (lookup, rows.collect())
         };
-        of_name.into_iter().filter_map(row).collect()
+        of_name.into_iter().map(row).collect()
     }
 
     /// The rcode that these failed with most often; of several the first by text.
-    fn rcode(&self, entries: &[&Entry<'_>]) -> Rcode {
+    fn rcode(&self, entries: &[&Entry]) -> Rcode {
         let mut rcodes: BTreeMap<Rcode, u64> = BTreeMap::new();
-        for (kind, count) in
-            entries.iter().filter_map(|e| self.tally.rows.get(e.row)).flat_map(|r| &r.counts)
-        {
+        let rows = entries.iter().filter_map(|entry| self.tally.rows.get(entry.row as usize));
+        for (kind, count) in rows.flat_map(|row| &row.counts) {
             if kind.qtype.asks_for_address() && kind.rcode.outcome() == Outcome::Failed {
                 *rcodes.entry(kind.rcode).or_default() += count;
             }
@@ -149,35 +164,53 @@ impl Evidence<'_> {
         most.map_or(Rcode::NO_REPLY, |(rcode, _)| *rcode)
     }
 
-    /// The client with the addresses and pods behind these entries.
-    fn client(&self, who: &Who, entries: &[&Entry<'_>]) -> Client {
+    /// The client with the addresses and pods of these askers.
+    fn client(&self, who: &Who, askers: Vec<u32>, shared: &mut Shared) -> Arc<Client> {
+        if let Some(client) = shared.0.get(&askers) {
+            return Arc::clone(client);
+        }
         let mut client = who.client.clone();
-        let mut pods: Vec<&usize> = Vec::new();
-        for asker in self.askers_of(entries) {
+        let mut pods: Vec<usize> = Vec::new();
+        for asker in self.numbered(&askers) {
             client.ips.push(asker.ip);
             pods.extend(asker.pods());
         }
         client.ips.sort();
         client.ips.dedup();
-        pods.sort();
+        pods.sort_unstable();
         pods.dedup();
-        let pods = pods.into_iter().filter_map(|pod| self.cluster.snapshot.pods.get(*pod));
+        let pods = pods.into_iter().filter_map(|pod| self.cluster.snapshot.pods.get(pod));
         client.pods = pods.map(|pod| pod.meta.name.clone()).collect();
         client.pods.sort();
         client.pods.dedup();
+        let client = Arc::new(client);
+        shared.0.insert(askers, Arc::clone(&client));
         client
     }
 
-    fn askers_of<'e>(&'e self, entries: &'e [&Entry<'_>]) -> impl Iterator<Item = &'e Asker> {
-        entries.iter().filter_map(|entry| self.askers.of(entry.row))
+    /// The askers of these numbers.
+    fn numbered<'s>(&'s self, askers: &'s [u32]) -> impl Iterator<Item = &'s Asker> {
+        askers.iter().filter_map(|asker| self.askers.list.get(*asker as usize))
+    }
+
+    /// The texts of these names.
+    fn texts(&self, names: &[u32]) -> Names {
+        names.iter().filter_map(|name| self.names.text(*name)).map(Arc::clone).collect()
     }
 }
 
-impl<'a, 'e> Piece<'a, 'e> {
+impl<'e> Piece<'e> {
     /// The entries that are evidence in this view.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &'e Entry<'a>> {
+    pub(super) fn kept(&self) -> impl Iterator<Item = &'e Entry> {
         self.entries.iter().filter(|entry| !entry.left_out)
     }
+}
+
+/// The names of pieces, sorted because they are.
+fn numbers<'p>(pieces: impl Iterator<Item = &'p Piece<'p>>) -> Vec<u32> {
+    let mut names: Vec<u32> = pieces.map(|piece| piece.name).collect();
+    names.dedup();
+    names
 }
 
 /// The servers of these numbers, as the one that the view shows. Nearly always there is one.
@@ -191,17 +224,15 @@ fn merged(shown: &[Shown], servers: impl Iterator<Item = u32>) -> Option<Shown> 
     Some(all)
 }
 
-/// If only SRV names were asked for, the ports that they name are those that were meant.
-fn keep_meant<'p>(
-    ports: &mut Vec<Port>,
-    kind: ServerKind,
-    pieces: impl Iterator<Item = &'p Piece<'p, 'p>> + Clone,
-) {
-    if kind == ServerKind::Service && pieces.clone().all(|piece| piece.port.is_some()) {
-        ports.retain(|port| {
-            pieces.clone().filter_map(|piece| piece.port.as_ref()).any(|srv| is_asked(port, srv))
-        });
+/// If only SRV names were asked for, the ports that they name are those that were meant; else all of the server's.
+fn meant<'p>(server: &Server, pieces: impl Iterator<Item = &'p Piece<'p>> + Clone) -> Arc<[Port]> {
+    if server.kind != ServerKind::Service || pieces.clone().any(|piece| piece.port.is_none()) {
+        return Arc::clone(&server.ports);
     }
+    let is_meant = |port: &&Port| {
+        pieces.clone().filter_map(|piece| piece.port.as_deref()).any(|srv| is_asked(port, srv))
+    };
+    server.ports.iter().filter(is_meant).cloned().collect()
 }
 
 /// First by time, then by place; those without a time last.

@@ -1,10 +1,11 @@
 //! Names → what was asked for (SEMANTICS 3). Each distinct name is read once for each namespace it is asked from.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::clients::Interner;
+use super::clients::{Interner, index};
 use super::{GroupBy, Server, ServerKind, Status};
 use crate::cluster::Cluster;
 use crate::cluster::addresses::Holder;
@@ -36,13 +37,16 @@ pub(super) enum Asked {
     External(String),
 }
 
+/// An SRV name's port and protocol.
+pub(super) type Srv = (String, String);
+
 /// What one name is, asked from one namespace.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
     /// Index in [`Servers::asked`]; an SRV name's port and protocol; whether the name is an endpoint's.
-    Server { id: u32, port: Option<(String, String)>, widened: bool },
+    Server { id: u32, port: Option<Arc<Srv>>, widened: bool },
     /// Who held the address depends on when.
-    Pod { address: IpAddr, namespace: String },
+    Pod { address: IpAddr, namespace: Arc<str> },
     /// No connection.
     Nothing,
 }
@@ -51,41 +55,48 @@ pub(super) enum Target {
 pub(super) struct Servers<'a> {
     cluster: &'a Cluster,
     asked: Interner<Asked>,
-    targets: HashMap<(&'a str, Option<&'a str>), Target>,
+    /// Which of them answered; the rest did not.
+    answered: Vec<bool>,
+    /// By the name's number, and the namespace that it is asked from where that may matter.
+    targets: HashMap<(u32, Option<&'a str>), Target>,
+    /// What most servers outside the cluster share.
+    no_ports: Arc<[Port]>,
 }
 
 /// A server as a view shows it, before its connections say which of its ports were meant.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
-    pub(super) server: Server,
+    pub(super) server: Arc<Server>,
     pub(super) status: Vec<Status>,
+    /// Whether the snapshot has it.
+    pub(super) is_known: bool,
+    /// Whether a pod's address was also held by others, and the log has no times.
+    pub(super) is_shared: bool,
 }
 
 impl<'a> Servers<'a> {
     pub(super) fn new(cluster: &'a Cluster) -> Servers<'a> {
-        Servers { cluster, asked: Interner::new(), targets: HashMap::new() }
+        let (answered, targets) = (Vec::new(), HashMap::new());
+        Servers { cluster, asked: Interner::new(), answered, targets, no_ports: [].into() }
     }
 
     /// What a name is for a client of this namespace.
-    pub(super) fn target(&mut self, name: &'a str, namespace: Option<&'a str>) -> Target {
-        if let Some(target) = self.targets.get(&(name, namespace)) {
-            return target.clone();
-        }
-        let target = match self.cluster.meaning(name, namespace) {
+    pub(super) fn target(&mut self, id: u32, name: &str, namespace: Option<&'a str>) -> &Target {
+        let Servers { cluster, asked, targets, .. } = self;
+        let namespace = namespace.filter(|namespace| is_own(name, namespace, cluster));
+        targets.entry((id, namespace)).or_insert_with(|| match cluster.meaning(name, namespace) {
             Meaning::Service { namespace, service, index, port, widened } => {
-                let id = self.asked.id(Asked::Service { namespace, name: service, index });
-                Target::Server { id, port, widened }
+                let id = asked.id(Asked::Service { namespace, name: service, index });
+                Target::Server { id, port: port.map(Arc::new), widened }
             }
-            Meaning::External(name) => Target::Server {
-                id: self.asked.id(Asked::External(name)),
-                port: None,
-                widened: false,
-            },
-            Meaning::Pod { address, namespace } => Target::Pod { address, namespace },
+            Meaning::External(name) => {
+                Target::Server { id: asked.id(Asked::External(name)), port: None, widened: false }
+            }
+            Meaning::Pod { address, namespace } => {
+                Target::Pod { address, namespace: namespace.into() }
+            }
             Meaning::Nothing => Target::Nothing,
-        };
-        self.targets.insert((name, namespace), target.clone());
-        target
+        })
     }
 
     /// The server behind a `pod.Z` name at that time.
@@ -105,48 +116,53 @@ impl<'a> Servers<'a> {
         })
     }
 
-    /// Whether the snapshot has it.
-    pub(super) fn is_known(&self, id: u32) -> bool {
-        match self.asked.list.get(id as usize) {
-            Some(Asked::Service { index, .. }) => index.is_some(),
-            Some(Asked::Pod { .. }) => true,
-            _ => false,
+    /// Notes that it answered.
+    pub(super) fn answer(&mut self, id: u32) {
+        let id = id as usize;
+        if id >= self.answered.len() {
+            self.answered.resize(self.asked.list.len().max(id + 1), false);
+        }
+        if let Some(answered) = self.answered.get_mut(id) {
+            *answered = true;
         }
     }
 
-    /// Whether a pod's address was also held by others, and the log has no times.
-    pub(super) fn is_shared(&self, id: u32) -> bool {
-        matches!(self.asked.list.get(id as usize), Some(Asked::Pod { shared: true, .. }))
-    }
-
-    /// A Service's namespace.
-    pub(super) fn namespace(&self, id: u32) -> Option<&str> {
-        match self.asked.list.get(id as usize) {
-            Some(Asked::Service { namespace, .. }) => Some(namespace),
+    /// The namespaces of the Services that answered.
+    pub(super) fn answered_namespaces(&self) -> impl Iterator<Item = String> {
+        self.asked.list.iter().zip(&self.answered).filter_map(|(asked, answered)| match asked {
+            Asked::Service { namespace, .. } if *answered => Some(namespace.clone()),
             _ => None,
-        }
+        })
     }
 
     /// Every server as this view shows it, and its place in the view's order: what is shown as one has one place.
-    pub(super) fn shown(&self, group_by: GroupBy) -> (Vec<Shown>, Vec<usize>) {
+    pub(super) fn shown(&self, group_by: GroupBy) -> (Vec<Shown>, Vec<u32>) {
         let all: Vec<Shown> = (self.asked.list.iter())
-            .map(|asked| self.show(asked))
-            .map(|shown| if group_by == GroupBy::Namespace { by_namespace(shown) } else { shown })
+            .map(|asked| {
+                let (server, status) = self.show(asked);
+                let is_view = group_by == GroupBy::Namespace;
+                let server = Arc::new(if is_view { by_namespace(server) } else { server });
+                let is_known =
+                    matches!(asked, Asked::Service { index: Some(_), .. } | Asked::Pod { .. });
+                let is_shared = matches!(asked, Asked::Pod { shared: true, .. });
+                Shown { server, status, is_known, is_shared }
+            })
             .collect();
         let mut keys: Vec<_> = all.iter().map(|shown| shown.server.key()).collect();
         keys.sort_unstable();
         keys.dedup();
-        let places =
-            all.iter().map(|shown| keys.partition_point(|key| *key < shown.server.key())).collect();
+        let place = |shown: &Shown| index(keys.partition_point(|key| *key < shown.server.key()));
+        let places = all.iter().map(place).collect();
         (all, places)
     }
 
-    fn show(&self, asked: &Asked) -> Shown {
+    fn show(&self, asked: &Asked) -> (Server, Vec<Status>) {
+        let none = &self.no_ports;
         let blank = |kind, namespace: &str, name: &str| Server {
             kind,
             namespace: namespace.into(),
             name: name.into(),
-            ports: Vec::new(),
+            ports: Arc::clone(none),
             workloads: Vec::new(),
             in_snapshot: None,
             service: None,
@@ -157,7 +173,7 @@ impl<'a> Servers<'a> {
             Asked::Service { namespace, name, index: Some(index) } => {
                 let service = self.cluster.snapshot.services.get(*index);
                 let behind = self.cluster.backends.get(*index);
-                let ports = behind.map(|b| b.ports.clone()).unwrap_or_default();
+                let ports: Arc<[Port]> = behind.map_or(&[][..], |b| &b.ports).into();
                 let workloads =
                     behind.iter().flat_map(|b| &b.workloads).map(|b| b.workload).collect();
                 if service.is_some_and(|service| service.kind == "ExternalName") {
@@ -187,7 +203,7 @@ impl<'a> Servers<'a> {
                         if ports.is_empty() {
                             status.push(Status::NoPorts);
                         }
-                        Server { ports, workloads: vec![workload], ..server }
+                        Server { ports: ports.into(), workloads: vec![workload], ..server }
                     }
                 }
             }
@@ -204,7 +220,7 @@ impl<'a> Servers<'a> {
                 let workloads =
                     self.cluster.workloads.of_pod.get(*index).copied().into_iter().collect();
                 let server = blank(ServerKind::Pod, namespace, name);
-                Server { ports, workloads, in_snapshot: Some(true), ..server }
+                Server { ports: ports.into(), workloads, in_snapshot: Some(true), ..server }
             }
             Asked::Address { address, namespace, workload } => {
                 status.push(Status::NotInSnapshot);
@@ -216,22 +232,29 @@ impl<'a> Servers<'a> {
         if server.workloads.iter().any(|id| self.cluster.workloads.get(*id).inferred) {
             status.push(Status::OwnerInferred);
         }
-        Shown { server, status }
+        (server, status)
     }
 }
 
 /// Whether an SRV name's port and protocol ask for this port.
-pub(super) fn is_asked(port: &Port, (name, protocol): &(String, String)) -> bool {
+pub(super) fn is_asked(port: &Port, (name, protocol): &Srv) -> bool {
     port.name.eq_ignore_ascii_case(name) && port.protocol.text().eq_ignore_ascii_case(protocol)
 }
 
-fn by_namespace(shown: Shown) -> Shown {
-    if shown.server.kind == ServerKind::External {
-        return shown;
+fn by_namespace(server: Server) -> Server {
+    if server.kind == ServerKind::External {
+        return server;
     }
-    let name = shown.server.namespace.clone();
-    let server = Server { kind: ServerKind::Namespace, name, service: None, ..shown.server };
-    Shown { server, ..shown }
+    let name = server.namespace.clone();
+    Server { kind: ServerKind::Namespace, name, service: None, ..server }
+}
+
+/// Whether the name ends in the client's own search suffix `.n.svc.Z`: only then does it matter who asks.
+fn is_own(name: &str, namespace: &str, cluster: &Cluster) -> bool {
+    cluster.domains.iter().any(|domain| {
+        let name = name.strip_suffix(domain.as_str()).and_then(|name| name.strip_suffix(".svc."));
+        name.and_then(|name| name.strip_suffix(namespace)).is_some_and(|name| name.ends_with('.'))
+    })
 }
 
 impl Shown {
@@ -242,10 +265,13 @@ impl Shown {
             mine.sort();
             mine.dedup();
         }
-        union(&mut self.server.ports, &more.server.ports);
-        union(&mut self.server.workloads, &more.server.workloads);
+        let server = Arc::make_mut(&mut self.server);
+        let mut ports = server.ports.to_vec();
+        union(&mut ports, &more.server.ports);
+        server.ports = ports.into();
+        union(&mut server.workloads, &more.server.workloads);
         union(&mut self.status, &more.status);
-        self.server.in_snapshot = match (self.server.in_snapshot, more.server.in_snapshot) {
+        server.in_snapshot = match (server.in_snapshot, more.server.in_snapshot) {
             (Some(a), Some(b)) => Some(a && b),
             (one, other) => one.or(other),
         };

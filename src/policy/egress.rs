@@ -252,7 +252,7 @@ fn holders(client: &Client, cluster: &Cluster) -> BTreeSet<WorkloadId> {
 
 /// The nodes (or addresses) that asked for pods which the log therefore does not show, and how.
 fn behind_nodes(report: &Report, cluster: &Cluster) -> BTreeSet<(&'static str, String)> {
-    let clients = report.connections.iter().map(|connection| &connection.client);
+    let clients = report.connections.iter().map(|connection| &*connection.client);
     let behind = |client: &Client| match client.kind.as_str() {
         "DNSCache" => Some((CACHE, client.name.clone())),
         "Node" => {
@@ -307,7 +307,7 @@ pub(super) fn notes(
             format!("no egress policy in {namespace}, since {why}, for: {}", list(names))
         })
         .collect();
-    let clients = report.connections.iter().map(|connection| &connection.client);
+    let clients = report.connections.iter().map(|connection| &*connection.client);
     let unknown: BTreeSet<&str> =
         clients.filter(|c| c.kind == "Unknown").map(|c| c.name.as_str()).collect();
     if !unknown.is_empty() {

@@ -194,7 +194,7 @@ impl Subject {
     ) {
         let server = display_server(&connection.server);
         let asked = self.peers.entry(peer).or_default().entry(server).or_default();
-        asked.names.extend(proof.names.iter().cloned());
+        asked.names.extend(proof.names.iter().map(|name| name.to_string()));
         asked.ports.extend(ports);
         asked.source = if is_srv(proof) { "as SRV names asked for them" } else { behind.source };
         asked.words.extend(behind.word);
@@ -274,7 +274,7 @@ pub(super) fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, Strin
         if server.workloads.is_empty() {
             return Err("no pod is known to have held that address".into());
         }
-        let workloads = server.workloads.iter().map(|id| (*id, server.ports.clone())).collect();
+        let workloads = server.workloads.iter().map(|id| (*id, server.ports.to_vec())).collect();
         return Ok(Behind { workloads, source: words(PortSource::Containers), word: None });
     }
     let Some((index, service)) = server.service.zip(service(server, cluster)) else {

@@ -2,10 +2,11 @@
 //! cell, and no item of a list, is a formula to a spreadsheet, whichever sign it splits at.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use super::{port_labels, workload_label};
 use crate::cluster::Cluster;
-use crate::connections::{Connection, Report};
+use crate::connections::{Client, Connection, Report};
 use crate::text::csv_cell;
 use crate::time::seconds;
 
@@ -36,7 +37,7 @@ const ITEMS: usize = 100;
 pub fn write(report: &Report, cluster: &Cluster, out: &mut dyn Write) -> io::Result<()> {
     let csv =
         ::csv::WriterBuilder::new().terminator(::csv::Terminator::Any(b'\n')).from_writer(out);
-    let mut rows = Rows { csv, list: String::new() };
+    let mut rows = Rows { csv, list: String::new(), ips: (None, String::new()) };
     rows.csv.write_record(COLUMNS)?;
     for connection in &report.connections {
         rows.write(connection, cluster)?;
@@ -44,19 +45,25 @@ pub fn write(report: &Report, cluster: &Cluster, out: &mut dyn Write) -> io::Res
     rows.csv.flush()
 }
 
-/// The file, and a buffer for lists: most of a run's time here would else go into making strings.
-struct Rows<'a> {
-    csv: ::csv::Writer<&'a mut dyn Write>,
+/// The file, and a buffer for lists: most of a run's time here would else go into making strings. A client's addresses
+/// stay for its next connection.
+struct Rows<'o, 'r> {
+    csv: ::csv::Writer<&'o mut dyn Write>,
     list: String,
+    ips: (Option<&'r Arc<Client>>, String),
 }
 
-impl Rows<'_> {
-    fn write(&mut self, connection: &Connection, cluster: &Cluster) -> ::csv::Result<()> {
+impl<'r> Rows<'_, 'r> {
+    fn write(&mut self, connection: &'r Connection, cluster: &Cluster) -> ::csv::Result<()> {
         let Connection { client, server, .. } = connection;
         self.text(&client.kind)?;
         self.text(&client.namespace)?;
         self.text(&client.name)?;
-        self.list(client.ips.iter().map(ToString::to_string))?;
+        if !self.ips.0.is_some_and(|before| Arc::ptr_eq(before, client)) {
+            fill(&mut self.ips.1, client.ips.iter().map(ToString::to_string));
+            self.ips.0 = Some(client);
+        }
+        self.csv.write_field(&self.ips.1)?;
         self.text(server.kind.word())?;
         self.text(&server.namespace)?;
         self.text(&server.name)?;
@@ -76,17 +83,21 @@ impl Rows<'_> {
         self.csv.write_field(csv_cell(text).as_bytes())
     }
 
-    /// Each item is a cell of its own to a spreadsheet that splits at `;`.
     fn list(&mut self, items: impl ExactSizeIterator<Item = impl AsRef<str>>) -> ::csv::Result<()> {
-        let more = items.len().saturating_sub(ITEMS);
-        self.list.clear();
-        for (at, item) in items.take(ITEMS).enumerate() {
-            self.list.push_str(if at == 0 { "" } else { ";" });
-            self.list.push_str(&csv_cell(item.as_ref()));
-        }
-        if more > 0 {
-            self.list.push_str(&format!(";+{more}"));
-        }
+        fill(&mut self.list, items);
         self.csv.write_field(&self.list)
+    }
+}
+
+/// A list as one cell. Each item is a cell of its own to a spreadsheet that splits at `;`.
+fn fill(cell: &mut String, items: impl ExactSizeIterator<Item = impl AsRef<str>>) {
+    let more = items.len().saturating_sub(ITEMS);
+    cell.clear();
+    for (at, item) in items.take(ITEMS).enumerate() {
+        cell.push_str(if at == 0 { "" } else { ";" });
+        cell.push_str(&csv_cell(item.as_ref()));
+    }
+    if more > 0 {
+        cell.push_str(&format!(";+{more}"));
     }
 }

@@ -14,7 +14,6 @@ pub mod verdicts;
 pub mod wide;
 pub mod yaml;
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use crate::cluster::Cluster;
@@ -59,22 +58,20 @@ impl Style {
 /// The few lines for standard error when the report itself goes to files: what was found, what to distrust, and what
 /// to do next. Each ends with a newline; safe to print.
 pub fn summary(report: &Report) -> String {
-    let clients: BTreeSet<_> = report.connections.iter().map(|c| key(&c.client)).collect();
-    let resolved = |c: &&crate::connections::Connection| c.client.workload.is_some();
-    let unresolved: BTreeSet<_> =
-        report.connections.iter().filter(|c| !resolved(c)).map(|c| key(&c.client)).collect();
+    let clients = || report.connections.iter().map(|connection| &*connection.client);
+    let unresolved = number(clients().filter(|client| client.workload.is_none()));
     let coverage = &report.coverage;
     let mut lines = vec![format!(
         "{} of {} from {}",
         plural(report.connections.len() as u64, "connection", "connections"),
-        plural(clients.len() as u64, "client", "clients"),
+        plural(number(clients()), "client", "clients"),
         plural(coverage.queries.iter().sum(), "query", "queries"),
     )];
-    if !unresolved.is_empty() && coverage.snapshot {
+    if unresolved > 0 && coverage.snapshot {
         let (known, all) = (report.totals.client_resolved, report.totals.connected);
         lines.push(format!(
             "{} not one workload of the snapshot; {} of the queries come from clients that are",
-            plural(unresolved.len() as u64, "client is", "clients are"),
+            plural(unresolved, "client is", "clients are"),
             percent(known, all),
         ));
     }
@@ -104,8 +101,11 @@ pub fn summary(report: &Report) -> String {
     lines.join("\n")
 }
 
-fn key(client: &Client) -> (&str, &str, &str) {
-    (&client.namespace, &client.kind, &client.name)
+/// How many clients these are; rows of one stand together.
+fn number<'a>(clients: impl Iterator<Item = &'a Client>) -> u64 {
+    let mut before = None;
+    let keys = clients.map(|client| (&client.namespace, &client.kind, &client.name));
+    keys.filter(|key| before.replace(*key) != Some(*key)).count() as u64
 }
 
 /// A client for people: `namespace/name`, and its kind unless it is a Deployment. Not yet safe to print.

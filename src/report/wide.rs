@@ -60,7 +60,7 @@ fn row(connection: &Connection, cluster: &Cluster) -> Vec<String> {
         server_label(server),
         list(server.workloads.iter().map(|id| workload_label(*id, cluster)), ITEMS, ","),
         list(port_labels(server), ITEMS, ","),
-        list(connection.names.iter().cloned(), ITEMS, ","),
+        list(connection.names.iter().map(|name| name.to_string()), ITEMS, ","),
         count(connection.queries),
         at_least(connection.failed, lower_bound),
         count(connection.attempts),

@@ -328,7 +328,7 @@ fn an_address_that_changed_hands_is_who_held_it_at_that_time() {
     // What stands on shared addresses alone proves nothing; beside it, what is sure proves only its own ports.
     let proofs: Vec<_> = report.connections.iter().rev().take(2).map(|c| &c.proof).collect();
     let pg = proofs[0].as_ref().unwrap();
-    assert_eq!(pg.names, ["_pg._tcp.db.shop.svc.cluster.local"]);
+    assert_eq!(pg.names[..], ["_pg._tcp.db.shop.svc.cluster.local".into()]);
     assert_eq!(pg.ports.len(), 1);
     assert_eq!(*proofs[1], None);
 }

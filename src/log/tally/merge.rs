@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::bound;
 use super::builder::Builder;
 use super::cell::{Asker, Cell, Origin, Part, Spot};
@@ -277,23 +275,26 @@ impl<'a> Builder<'a> {
         all
     }
 
+    /// A row for each client, name and part, in their order.
     fn rows(mut self, files: &Files) -> Vec<Row> {
         let (clients, names) = self.number_in_order();
         let mut cells = std::mem::take(&mut self.cells);
-        let rows = |pair: &[Cell]| self.pair(pair, &clients, &names, files);
-        let key = |cell: &Cell| (cell.client, cell.name, cell.part, cell.kind);
-        let is_pair = |a: &Cell, b: &Cell| (a.client, a.name) == (b.client, b.name);
         let threads = if cells.len() > CELLS_ALONE { threads::most() } else { 1 };
-        match threads::pool(threads) {
-            Some(pool) => pool.install(|| {
-                cells.par_sort_unstable_by_key(key);
-                cells.par_chunk_by(is_pair).flat_map_iter(rows).collect()
-            }),
-            None => {
-                cells.sort_unstable_by_key(key);
-                cells.chunk_by(is_pair).flat_map(rows).collect()
-            }
+        let pool = threads::pool(threads);
+        let pool = pool.as_ref();
+        threads::sort(pool, &mut cells, |cell| (cell.client, cell.name, cell.part, cell.kind));
+        let key = |cell: &Cell| (cell.client, cell.name, cell.part);
+        let runs: Vec<(&Cell, &[Cell])> =
+            cells.chunk_by(|a, b| key(a) == key(b)).filter_map(<[Cell]>::split_first).collect();
+        let pair = |run: &(&Cell, &[Cell])| (run.0.client, run.0.name);
+        let parted = runs.windows(2).any(|two| two.first().map(pair) == two.last().map(pair));
+        let row = |(first, more)| self.row(first, more, &clients, &names, files);
+        let mut rows = threads::map(pool, runs, row);
+        if parted {
+            // The numbers of parts that lie over several are not quite in the order of their times.
+            rows.sort_by(Row::order);
         }
+        rows
     }
 
     /// Gives clients and names in their cells numbers in the order of addresses and names; what these then stand for.
@@ -319,61 +320,42 @@ impl<'a> Builder<'a> {
         (clients.iter().map(address).collect(), names.iter().map(text).collect())
     }
 
-    /// The cells of one client and name → a row for each part, in their order.
-    fn pair(
-        &self,
-        cells: &[Cell],
-        clients: &[IpAddr],
-        names: &[Arc<str>],
-        files: &Files,
-    ) -> impl Iterator<Item = Row> + use<> {
-        let parts = cells.chunk_by(|a, b| a.part == b.part);
-        let mut rows: Vec<Row> =
-            parts.filter_map(|cells| self.row(cells, clients, names, files)).collect();
-        rows.sort_unstable_by(Row::order);
-        rows.into_iter()
-    }
-
     /// The cells of one row.
     fn row(
         &self,
-        cells: &[Cell],
+        first: &Cell,
+        more: &[Cell],
         clients: &[IpAddr],
         names: &[Arc<str>],
         files: &Files,
-    ) -> Option<Row> {
-        let first = cells.first()?;
-        let answered = cells.iter().filter(|cell| cell.kind.rcode.outcome() == Outcome::Answered);
-        let all = self.sighting(cells.iter())?;
-        let answered = self.sighting(answered).filter(|answered| *answered != all);
+    ) -> Row {
+        let cells = || std::iter::once(first).chain(more);
+        let mut answered = cells().filter(|cell| cell.kind.rcode.outcome() == Outcome::Answered);
+        let all = self.sighting(first, more.iter());
+        let answered = answered.next().map(|first| self.sighting(first, answered));
         let sighting = |(seen, (file, line)): Seen| {
             let path = files.0.get(file as usize).cloned().unwrap_or_default();
             Sighting { seen, place: Place { path, line: line.saturating_add(1) } }
         };
-        let all = sighting(all);
-        let mut counts = Vec::with_capacity(cells.iter().flat_map(Cell::kinds).count());
-        counts.extend(cells.iter().flat_map(Cell::kinds));
+        let answered = answered.filter(|answered| *answered != all).map(sighting).map(Box::new);
+        let Sighting { seen, place } = sighting(all);
+        let mut counts = Vec::with_capacity(cells().flat_map(Cell::kinds).count());
+        counts.extend(cells().flat_map(Cell::kinds));
         counts.sort_unstable_by_key(|(kind, _)| *kind);
-        Some(Row {
-            client: clients[first.client as usize],
-            name: Arc::clone(&names[first.name as usize]),
-            counts,
-            seen: all.seen,
-            place: all.place,
-            answered: answered.map(sighting).map(Box::new),
-        })
+        let client = clients[first.client as usize];
+        let name = Arc::clone(&names[first.name as usize]);
+        Row { client, name, counts, seen, place, answered }
     }
 
-    fn sighting<'c>(&self, mut cells: impl Iterator<Item = &'c Cell>) -> Option<Seen> {
-        let mut oldest = cells.next()?;
-        let mut last = oldest.last;
-        for cell in cells {
+    fn sighting<'c>(&self, first: &'c Cell, more: impl Iterator<Item = &'c Cell>) -> Seen {
+        let (mut oldest, mut last) = (first, first.last);
+        for cell in more {
             last = last.max(cell.last);
             if self.is_older(cell, oldest) {
                 oldest = cell;
             }
         }
         let seen = (oldest.part != Part::UNTIMED).then_some((oldest.first, last));
-        Some((seen, self.line(oldest.spot)))
+        (seen, self.line(oldest.spot))
     }
 }

@@ -2,6 +2,7 @@
 //! have so that Cilium learns their addresses. It invents no port and no pattern: every name is one that was asked and answered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
@@ -91,7 +92,7 @@ fn asked(connection: &Connection) -> Result<String, String> {
     let proof = proven(connection)?;
     let name = &connection.server.name;
     check(name)?;
-    match proof.contains(name) {
+    match proof.iter().any(|proven| **proven == **name) {
         true => Ok(name.clone()),
         // cilium#20191
         false => Err(
@@ -116,7 +117,7 @@ fn aliased(
     let mut names = vec![target];
     for name in proven(connection)? {
         check(name)?;
-        names.push(name.clone());
+        names.push(name.to_string());
     }
     let ports: BTreeSet<Port> = service
         .ports
@@ -127,12 +128,12 @@ fn aliased(
     Ok((names, ports.into_iter().collect()))
 }
 
-fn proven(connection: &Connection) -> Result<&[String], String> {
+fn proven(connection: &Connection) -> Result<&[Arc<str>], String> {
     if connection.status.contains(&Status::OutcomeUnknown) {
         return Err("the log does not say whether it was answered".into());
     }
     let proof = connection.proof.as_ref();
-    proof.map(|proof| proof.names.as_slice()).ok_or_else(|| {
+    proof.map(|proof| &*proof.names).ok_or_else(|| {
         "who asked had an address that finished pods also held, and lines have no times".into()
     })
 }

@@ -34,16 +34,16 @@ fn egress(rules: &str) -> (World, Policies) {
 fn outside(world: &mut World, name: &str) {
     let user = world.cluster.workloads.list.iter().position(|w| w.name == "user").unwrap();
     let connection = world.asked(WorkloadId(user as u32), 0);
-    connection.server = Server {
+    connection.server = Arc::new(Server {
         kind: ServerKind::External,
         namespace: String::new(),
         name: name.into(),
-        ports: Vec::new(),
+        ports: [].into(),
         workloads: Vec::new(),
         in_snapshot: None,
         service: None,
-    };
-    connection.proof = Some(Proof { names: vec![name.into()], ports: Vec::new() });
+    });
+    connection.proof = Some(Proof { names: [name.into()].into(), ports: [].into() });
 }
 
 /// The one policy, converted: its document, and why it is incomplete.
@@ -65,7 +65,7 @@ fn a_node_is_host_and_remote_node_since_cidr_rules_never_match_nodes() {
     let meta = Meta { name: "node-a".into(), ..Meta::default() };
     world.cluster.snapshot.nodes.push(Node { meta, addresses, ..Node::default() });
     let connection = world.asked_as("Node", "node-a", service);
-    connection.client.ips = vec!["192.168.0.1".parse().unwrap()];
+    Arc::make_mut(&mut connection.client).ips = vec!["192.168.0.1".parse().unwrap()];
     let options = Options { allow_nodes: true, ..options() };
     let policies = world.build_with(&options);
     let made = convert(&policies, &world.report, &world.cluster, &options);
@@ -169,8 +169,8 @@ fn what_was_not_surely_asked_is_not_allowed() {
         (|world| world.report.connections[1].status = vec![Status::OutcomeUnknown], "answered"),
         (
             |world| {
-                let names = vec!["a.example.sock-shop.svc.cluster.local".into()];
-                world.report.connections[1].proof = Some(Proof { names, ports: Vec::new() });
+                let names = ["a.example.sock-shop.svc.cluster.local".into()].into();
+                world.report.connections[1].proof = Some(Proof { names, ports: [].into() });
             },
             "autopath",
         ),
@@ -249,7 +249,7 @@ fn w18_a_name_that_a_stranger_would_get_too_is_left_out() {
     outside(&mut world, "a.example");
     outside(&mut world, "both.example");
     let mut same = world.report.connections.last().unwrap().clone();
-    same.client.workload = Some(other);
+    Arc::make_mut(&mut same.client).workload = Some(other);
     world.report.connections.push(same);
     let (document, incomplete) = made(&world, &policies);
     let wanted = yaml("{toFQDNs: [{matchName: both.example}]}");

@@ -204,18 +204,18 @@ fn a_template_that_fits_and_has_no_pod_now_is_named() {
 #[test]
 fn a_pods_name_is_evidence_if_a_pod_holds_it() {
     let (mut world, _, db, _) = sock_shop();
-    let server = &mut world.report.connections[0].server;
+    let server = Arc::make_mut(&mut world.report.connections[0].server);
     *server = Server {
         kind: ServerKind::Pod,
         namespace: "sock-shop".into(),
         name: "user-db-1".into(),
-        ports: vec![tcp(27017)],
+        ports: [tcp(27017)].into(),
         workloads: vec![db],
         in_snapshot: Some(true),
         service: None,
     };
     assert_eq!(world.build().complete.len(), 1);
-    world.report.connections[0].server.workloads.clear();
+    Arc::make_mut(&mut world.report.connections[0].server).workloads.clear();
     world.refuses("no pod is known");
 }
 
@@ -228,7 +228,7 @@ fn with_pods_alone_the_workload_of_a_services_name_is_inferred_and_the_comment_s
     world.pod(db).containers = vec![Container { name: "db".into(), ports: ports.into() }];
     let service = world.service("shop/db", &[db], &[tcp(5432), tcp(9187)]);
     world.asked(web, service);
-    let server = &mut world.report.connections[0].server;
+    let server = Arc::make_mut(&mut world.report.connections[0].server);
     (server.service, server.in_snapshot) = (None, Some(false));
     world.cluster.snapshot.services.clear();
     world.cluster.snapshot.given = true;
@@ -245,7 +245,7 @@ fn with_pods_alone_the_workload_of_a_services_name_is_inferred_and_the_comment_s
 #[test]
 fn an_external_server_is_nobodys_ingress() {
     let (mut world, ..) = sock_shop();
-    let server = &mut world.report.connections[0].server;
+    let server = Arc::make_mut(&mut world.report.connections[0].server);
     (server.kind, server.service) = (ServerKind::External, None);
     server.workloads.clear();
     let policies = world.build();

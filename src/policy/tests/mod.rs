@@ -10,6 +10,7 @@ mod wider;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::process::Command;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_yaml::Value;
@@ -23,7 +24,7 @@ use crate::cluster::model::{
 };
 use crate::cluster::model::{Service, Snapshot};
 use crate::cluster::workloads::{Workload, Workloads};
-use crate::connections::{Client, Connection, Proof, Report, Server, ServerKind, Status};
+use crate::connections::{Client, Connection, Names, Proof, Report, Server, ServerKind, Status};
 use crate::log::Place;
 
 pub(super) fn cluster() -> Cluster {
@@ -217,28 +218,27 @@ impl World {
     fn asked_by(&mut self, client: Client, service: usize) -> &mut Connection {
         let meta = &self.cluster.snapshot.services[service].meta;
         let backends = &self.cluster.backends[service];
+        let name = format!("{}.{}.svc.cluster.local", meta.name, meta.namespace);
+        let names: Names = [name.into()].into();
         self.report.connections.push(Connection {
-            client,
-            server: Server {
+            client: client.into(),
+            server: Arc::new(Server {
                 kind: ServerKind::Service,
                 namespace: meta.namespace.clone(),
                 name: meta.name.clone(),
-                ports: backends.ports.clone(),
+                ports: backends.ports[..].into(),
                 workloads: backends.workloads.iter().map(|b| b.workload).collect(),
                 in_snapshot: Some(true),
                 service: Some(service),
-            },
-            names: vec![format!("{}.{}.svc.cluster.local", meta.name, meta.namespace)],
+            }),
+            names: Arc::clone(&names),
             queries: 2,
             lookups: 1,
             failed: 0,
             attempts: 0,
             seen: None,
             status: vec![Status::Ok],
-            proof: Some(Proof {
-                names: vec![format!("{}.{}.svc.cluster.local", meta.name, meta.namespace)],
-                ports: backends.ports.clone(),
-            }),
+            proof: Some(Proof { names, ports: backends.ports[..].into() }),
             place: Place { path: "dns.log".into(), line: 1 },
         });
         self.report.connections.last_mut().unwrap()
@@ -263,9 +263,9 @@ impl World {
     /// The one connection is by these names instead.
     fn renamed(&mut self, name: &str) -> &mut Proof {
         let connection = &mut self.report.connections[0];
-        connection.names = vec![name.into()];
+        connection.names = [name.into()].into();
         let proof = connection.proof.as_mut().unwrap();
-        proof.names = vec![name.into()];
+        proof.names = [name.into()].into();
         proof
     }
 

@@ -1,6 +1,7 @@
 //! Every client's lookups are themselves a connection: to the DNS pods. A policy that cuts it cuts everything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::cluster::Cluster;
 use crate::cluster::backends::Port;
@@ -27,8 +28,9 @@ pub(super) fn lookups(report: &Report, cluster: &Cluster) -> Option<Vec<Connecti
     for lookup in &report.failed_lookups {
         asker(&mut clients, &lookup.client).failed += lookup.queries;
     }
+    let server = Arc::new(server);
     let named = clients.into_values().filter(|asker| asker.is_named());
-    Some(named.map(|asker| asker.connection(server.clone())).collect())
+    Some(named.map(|asker| asker.connection(Arc::clone(&server))).collect())
 }
 
 /// A client, and what it asked for in all.
@@ -78,11 +80,11 @@ impl Asker<'_> {
         self.client.workload.is_some() || self.client.kind == "Node"
     }
 
-    fn connection(self, server: Server) -> Connection {
+    fn connection(self, server: Arc<Server>) -> Connection {
         Connection {
-            client: self.client,
+            client: self.client.into(),
             server,
-            names: Vec::new(),
+            names: [].into(),
             queries: self.queries,
             lookups: self.lookups,
             failed: self.failed,

@@ -179,7 +179,8 @@ impl<'a> Judge<'a> {
 
     /// Whether some name of it may be another for something in the cluster.
     fn may_lead_in(&self, connection: &Connection) -> bool {
-        let names = || connection.names.iter().chain([&connection.server.name]);
+        let names =
+            || connection.names.iter().map(|name| &**name).chain([connection.server.name.as_str()]);
         self.cluster.rewrites.iter().any(|rewrite| names().any(|name| rewrite.may_match(name)))
     }
 

@@ -105,7 +105,7 @@ fn server(cluster: &Cluster, name: &str) -> Server {
         kind: if is_outside { ServerKind::External } else { ServerKind::Service },
         namespace: if is_outside { "" } else { "shop" }.into(),
         name: name.into(),
-        ports: backends.map(|b| b.ports.clone()).unwrap_or_default(),
+        ports: backends.map_or(&[][..], |b| &b.ports).into(),
         workloads: backends.iter().flat_map(|b| &b.workloads).map(|b| b.workload).collect(),
         in_snapshot: (!is_outside).then_some(index.is_some()),
         service: index,
@@ -115,9 +115,9 @@ fn server(cluster: &Cluster, name: &str) -> Server {
 fn verdicts(specs: &[&str], seen: &[(&str, &str)]) -> Verdicts {
     let cluster = world();
     let connection = |(from, to): &(&str, &str)| Connection {
-        client: client(&cluster, from),
-        server: server(&cluster, to),
-        names: vec![(*to).into()],
+        client: client(&cluster, from).into(),
+        server: server(&cluster, to).into(),
+        names: [(*to).into()].into(),
         queries: 2,
         lookups: 1,
         failed: 0,

@@ -23,17 +23,13 @@ pub fn write(report: &Report, cluster: &Cluster, out: &mut dyn Write) -> io::Res
 }
 
 /// The value that JSON and YAML write.
-pub(super) fn document<'a>(report: &'a Report, cluster: &'a Cluster) -> Document<'a> {
+pub(super) fn document<'a>(report: &'a Report, cluster: &'a Cluster) -> impl Serialize {
     Document {
         api_version: "kico.dev/v1alpha1",
         kind: "ConnectionReport",
         coverage: Coverage::of(report),
-        connections: report.connections.iter().map(|c| Connection::of(c, cluster)).collect(),
-        failed_lookups: report
-            .failed_lookups
-            .iter()
-            .map(|f| FailedLookup::of(f, cluster))
-            .collect(),
+        connections: Each(&report.connections, |c| Connection::of(c, cluster)),
+        failed_lookups: Each(&report.failed_lookups, |f| FailedLookup::of(f, cluster)),
         blind_spots: None,
         convergence: None,
     }
@@ -41,16 +37,25 @@ pub(super) fn document<'a>(report: &'a Report, cluster: &'a Cluster) -> Document
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Document<'a> {
+struct Document<'a, C: Serialize, F: Serialize> {
     api_version: &'static str,
     kind: &'static str,
     coverage: Coverage<'a>,
-    connections: Vec<Connection<'a>>,
-    failed_lookups: Vec<FailedLookup<'a>>,
+    connections: C,
+    failed_lookups: F,
     /// What DNS cannot show; not looked for yet.
     blind_spots: Option<()>,
     /// Whether the capture was long enough; not computed yet.
     convergence: Option<()>,
+}
+
+/// A list of which each item is made when it is written: all of them at once would take several times the report's memory.
+struct Each<'a, T, F>(&'a [T], F);
+
+impl<'a, T, U: Serialize, F: Fn(&'a T) -> U> Serialize for Each<'a, T, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(&self.1))
+    }
 }
 
 /// Untrusted text.
@@ -67,8 +72,8 @@ pub(super) fn some(text: &str) -> Option<Text<'_>> {
     (!text.is_empty()).then_some(Text(text))
 }
 
-fn texts(list: &[String]) -> Vec<Text<'_>> {
-    list.iter().map(|text| Text(text)).collect()
+fn texts(list: &[impl AsRef<str>]) -> Vec<Text<'_>> {
+    list.iter().map(|text| Text(text.as_ref())).collect()
 }
 
 pub(super) fn ends(seen: Option<(Time, Time)>) -> (Option<String>, Option<String>) {

@@ -39,12 +39,7 @@ pub fn write(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
 
 /// The same as YAML, key for key.
 pub fn write_yaml(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let mut text = String::new();
-    // One line a string: a fold would hide what is one name.
-    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    serde_saphyr::to_fmt_writer_with_options(&mut text, &document(view), options)
-        .map_err(io::Error::other)?;
-    out.write_all(text.as_bytes())
+    crate::report::yaml::serialize(&document(view), out)
 }
 
 fn document<'a>(view: &'a View<'_>) -> Document<'a> {

@@ -3,6 +3,7 @@
 mod document;
 
 use std::io;
+use std::sync::Arc;
 
 use expect_test::{Expect, expect};
 
@@ -57,7 +58,7 @@ fn server(kind: ServerKind, namespace: &str, name: &str) -> Server {
         kind,
         namespace: namespace.into(),
         name: name.into(),
-        ports: Vec::new(),
+        ports: [].into(),
         workloads: Vec::new(),
         in_snapshot: None,
         service: None,
@@ -66,9 +67,9 @@ fn server(kind: ServerKind, namespace: &str, name: &str) -> Server {
 
 fn connection(client: Client, server: Server, name: &str, status: Status) -> Connection {
     Connection {
-        client,
-        server,
-        names: vec![name.into()],
+        client: client.into(),
+        server: server.into(),
+        names: [name.into()].into(),
         queries: 1200,
         lookups: 600,
         failed: 1,
@@ -89,11 +90,12 @@ fn report() -> Report {
     };
     let port = |port, name: &str| Port { port, protocol: Protocol::Tcp, name: name.into() };
     let db = Server {
-        ports: vec![
+        ports: [
             port(PodPort::Number(5432), ""),
             port(PodPort::Number(9187), "metrics"),
             port(PodPort::Name("admin".into()), "admin"),
-        ],
+        ]
+        .into(),
         workloads: vec![WorkloadId(1)],
         in_snapshot: Some(true),
         service: Some(0),
@@ -146,7 +148,7 @@ fn report() -> Report {
             },
         ],
         failed_lookups: vec![FailedLookup {
-            client: unknown,
+            client: unknown.into(),
             name: "dbb.shop.svc.cluster.local".into(),
             rcode: "NXDOMAIN",
             queries: 3,
@@ -189,7 +191,8 @@ fn table_on_a_terminal_fits_and_keeps_both_ends_of_a_name() {
     };
     let mut report = report();
     for connection in &mut report.connections {
-        connection.server.name = format!("a-{}-z", connection.server.name.repeat(6));
+        let server = Arc::make_mut(&mut connection.server);
+        server.name = format!("a-{}-z", server.name.repeat(6));
     }
     let text = written(write, &report);
     let grid: Vec<&str> = text.split("\n\n").nth(1).unwrap().lines().collect();
@@ -257,7 +260,8 @@ fn csv_is_the_contract() {
 #[test]
 fn csv_reads_back_and_long_lists_are_cut() {
     let mut report = report();
-    report.connections[0].names = (0..103).map(|i| format!("-{i},\"x\".example.org")).collect();
+    report.connections[0].names =
+        (0..103).map(|i| format!("-{i},\"x\".example.org").into()).collect();
     let text = written(csv::write, &report);
     let mut csv = ::csv::Reader::from_reader(text.as_bytes());
     assert_eq!(csv.headers().unwrap(), &csv::COLUMNS[..]);
@@ -369,17 +373,20 @@ fn no_format_prints_what_a_terminal_would_obey() {
     let nasty = "a\u{1b}[2J\u{202e}\r\nb\u{7f}\u{9b}|`<x>";
     let mut report = report();
     for connection in &mut report.connections {
-        connection.client.name = nasty.into();
-        connection.client.kind = nasty.into();
-        connection.client.pods = vec![nasty.into()];
-        connection.server.name = nasty.into();
-        connection.names = vec![nasty.into()];
+        let client = Arc::make_mut(&mut connection.client);
+        client.name = nasty.into();
+        client.kind = nasty.into();
+        client.pods = vec![nasty.into()];
+        let server = Arc::make_mut(&mut connection.server);
+        server.name = nasty.into();
+        connection.names = [nasty.into()].into();
         connection.place.path = nasty.into();
-        connection.server.ports = vec![Port {
+        server.ports = [Port {
             port: PodPort::Name(nasty.into()),
             protocol: Protocol::Udp,
             name: nasty.into(),
-        }];
+        }]
+        .into();
     }
     report.failed_lookups[0].name = nasty.into();
     report.totals.other_domains = vec![nasty.into()];

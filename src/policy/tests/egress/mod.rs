@@ -66,15 +66,15 @@ impl World {
             kind: ServerKind::External,
             namespace: String::new(),
             name: name.into(),
-            ..connection.server.clone()
+            ..Server::clone(&connection.server)
         };
-        connection.server = Server {
+        connection.server = Arc::new(Server {
             service: None,
             workloads: Vec::new(),
-            ports: Vec::new(),
+            ports: [].into(),
             in_snapshot: None,
             ..server
-        };
+        });
     }
 
     /// The one egress policy, and whether it is complete.

@@ -127,7 +127,8 @@ fn w16_egress_lookups_through_a_cache_or_elsewhere_leave_it_incomplete() {
 #[test]
 fn w17_egress_who_may_have_asked_for_more_has_an_incomplete_policy() {
     let (mut world, user, _, service) = shop();
-    world.asked_as("Ambiguous", "a;b", service).client.candidates = vec![user];
+    let connection = world.asked_as("Ambiguous", "a;b", service);
+    Arc::make_mut(&mut connection.client).candidates = vec![user];
     world.lacks("it may be one of several that asked for: Service sock-shop/user-db");
 
     // Untimed, from an address that a finished pod of somebody else held too: both may need it.
@@ -137,8 +138,8 @@ fn w17_egress_who_may_have_asked_for_more_has_an_incomplete_policy() {
     let address: IpAddr = "10.1.0.4".parse().unwrap();
     world.pod(user).addresses = vec![address];
     let shared = world.asked(front, service);
-    (shared.client.ips, shared.status, shared.proof) =
-        (vec![address], vec![Status::SharedAddress], None);
+    Arc::make_mut(&mut shared.client).ips = vec![address];
+    (shared.status, shared.proof) = (vec![Status::SharedAddress], None);
     world.asked(front, api);
     let policies = world.build_with(&egress());
     assert_eq!((policies.complete.len(), policies.incomplete.len()), (0, 2));
@@ -151,7 +152,7 @@ fn lost_names_leave_an_egress_policy_incomplete() {
     world.lacks("names that it asked for were given up");
     world.report.connections[0].status = vec![Status::Ok];
     let mut client = world.report.connections[0].client.clone();
-    client.workload = Some(user);
+    Arc::make_mut(&mut client).workload = Some(user);
     world.report.failed_lookups.push(FailedLookup {
         client,
         name: "x".into(),
@@ -165,7 +166,7 @@ fn lost_names_leave_an_egress_policy_incomplete() {
 #[test]
 fn w22_egress_a_service_that_no_snapshot_has_is_left_out() {
     let (mut world, user, _, service) = shop();
-    let server = &mut world.asked(user, service).server;
+    let server = Arc::make_mut(&mut world.asked(user, service).server);
     (server.name, server.service, server.in_snapshot) = ("gone".into(), None, Some(false));
     server.workloads.clear();
     world.lacks("it asked for what the snapshot does not have: Service sock-shop/gone");

@@ -16,7 +16,8 @@ fn with_node(addresses: &[&str]) -> (World, usize) {
 fn w14_a_node_is_one_address_and_only_when_asked_for() {
     for (address, cidr) in [("10.0.0.7", "10.0.0.7/32"), ("fd00::7", "fd00::7/128")] {
         let (mut world, service) = with_node(&["10.0.0.7", "fd00::7", "203.0.113.9"]);
-        world.asked_as("Node", "worker-1", service).client.ips = vec![address.parse().unwrap()];
+        let node = world.asked_as("Node", "worker-1", service);
+        Arc::make_mut(&mut node.client).ips = vec![address.parse().unwrap()];
         let without = world.leaves_out("nodes (hostNetwork pods");
         assert!(items(&without).iter().all(|item| item.get("ipBlock").is_none()));
         let with = world.build_with(&Options { allow_nodes: true, ..options() });
@@ -39,7 +40,7 @@ fn w14_a_node_is_one_address_and_only_when_asked_for() {
 fn w14_a_mapped_address_is_the_ipv4_address() {
     let (mut world, service) = with_node(&["10.0.0.7"]);
     let ips = vec!["::ffff:10.0.0.7".parse().unwrap()];
-    world.asked_as("Node", "worker-1", service).client.ips = ips;
+    Arc::make_mut(&mut world.asked_as("Node", "worker-1", service).client).ips = ips;
     let policies = world.build_with(&Options { allow_nodes: true, ..options() });
     let text = yaml::document(&policies.complete[0], yaml::Place::File).unwrap();
     assert!(text.contains("cidr: 10.0.0.7/32"), "{text}");
@@ -49,7 +50,7 @@ fn w14_a_mapped_address_is_the_ipv4_address() {
 fn w15_a_tunnels_address_is_no_peer_even_with_allow_nodes() {
     let (mut world, service) = with_node(&["10.0.0.7"]);
     let ips = vec!["10.244.1.0".parse().unwrap()];
-    world.asked_as("Node", "worker-1", service).client.ips = ips;
+    Arc::make_mut(&mut world.asked_as("Node", "worker-1", service).client).ips = ips;
     let policies = world.build_with(&Options { allow_nodes: true, ..options() });
     assert!(policies.complete.is_empty());
     assert_eq!(items(&read(&policies.incomplete[0])).len(), 1);

@@ -37,7 +37,7 @@ fn w21_policies_that_select_the_pods_already_are_named() {
 #[test]
 fn w22_a_service_that_no_snapshot_has_is_refused() {
     let (mut world, ..) = sock_shop();
-    let server = &mut world.report.connections[0].server;
+    let server = Arc::make_mut(&mut world.report.connections[0].server);
     (server.service, server.in_snapshot) = (None, Some(false));
     server.name = "user-db-typo".into();
     world.cluster.snapshot.given = true;
