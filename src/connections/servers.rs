@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::clients::{Interner, index};
+use super::clients::Interner;
 use super::{GroupBy, Server, ServerKind, Status};
 use crate::cluster::Cluster;
 use crate::cluster::addresses::Holder;
@@ -148,11 +148,17 @@ impl<'a> Servers<'a> {
                 Shown { server, status, is_known, is_shared }
             })
             .collect();
-        let mut keys: Vec<_> = all.iter().map(|shown| shown.server.key()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let place = |shown: &Shown| index(keys.partition_point(|key| *key < shown.server.key()));
-        let places = all.iter().map(place).collect();
+        let mut order: Vec<(_, usize)> =
+            all.iter().map(|shown| shown.server.key()).zip(0..).collect();
+        order.sort_unstable();
+        let mut places = vec![0; all.len()];
+        for (place, same) in (0..).zip(order.chunk_by(|a, b| a.0 == b.0)) {
+            for (_, id) in same {
+                if let Some(slot) = places.get_mut(*id) {
+                    *slot = place;
+                }
+            }
+        }
         (all, places)
     }
 
