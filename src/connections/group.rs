@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::clients::{Askers, Interner, Key, index};
-use super::filter::Choice;
 use super::names::Names;
 use super::rows::Shared;
 use super::servers::{Servers, Srv, Target};
-use super::{Client, Connection, FailedLookup, GroupBy, ServerKind, Status, Totals, search_path};
+use super::view::View;
+use super::{Client, GroupBy, search_path};
 use crate::cluster::Cluster;
 use crate::log::record::{Outcome, QType};
 use crate::log::tally::{Row, Tally};
@@ -25,17 +25,8 @@ pub(super) struct Evidence<'a> {
     pub(super) askers: &'a Askers,
     /// Rows of the tally that are no evidence in this view: their connection by workload was left out.
     pub(super) left_out: Option<&'a [bool]>,
-    /// Whether [`Groups::left_out`] will be asked for: each row of the view then says what it comes from.
+    /// Whether [`View::left_out`] will be asked for: each row of the view then says what it comes from.
     pub(super) keeps_rows: bool,
-}
-
-/// The rows of a view, each with the rows of the tally that it comes from, if those are kept.
-#[derive(Default)]
-pub(super) struct Groups {
-    pub(super) connections: Vec<(Connection, Vec<u32>)>,
-    pub(super) failed: Vec<(FailedLookup, Vec<u32>)>,
-    dropped: Vec<u32>,
-    not_connections: u64,
 }
 
 /// A client of a view.
@@ -114,7 +105,7 @@ pub(super) struct Failure<'a> {
 
 impl Evidence<'_> {
     /// Groups the rows by client and server.
-    pub(super) fn group(&self, group_by: GroupBy) -> Groups {
+    pub(super) fn group(&self, group_by: GroupBy) -> View {
         // Fewer rows are done with in less time than it takes to begin a thread.
         const FEW: usize = 20_000;
         let pool = threads::pool(threads::most().min(self.tally.rows.len() / FEW));
@@ -148,7 +139,7 @@ impl Evidence<'_> {
                 .extend(runs.filter_map(|run| self.connection(who, &shown, run, &mut shared)));
             (connections, self.failed(who, &asked.failures, &namespaces, &mut shared))
         });
-        let mut all = Groups { not_connections, ..Groups::default() };
+        let mut all = View::new(not_connections);
         all.connections
             .reserve_exact(groups.iter().map(|(connections, _)| connections.len()).sum());
         all.failed.reserve_exact(groups.iter().map(|(_, failed)| failed.len()).sum());
@@ -369,68 +360,4 @@ pub(super) fn sum<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Counts {
         unknown: sum.unknown + entry.counts.unknown,
         lookups: sum.lookups + entry.counts.lookups,
     })
-}
-
-impl Groups {
-    /// `--min-queries`.
-    pub(super) fn drop_below(&mut self, min_lookups: u64) {
-        let dropped = &mut self.dropped;
-        self.connections.retain(|(connection, rows)| {
-            let keep = connection.lookups >= min_lookups;
-            if !keep {
-                dropped.extend(rows);
-            }
-            keep
-        });
-    }
-
-    /// The filters: what they do not choose is not shown.
-    pub(super) fn choose(&mut self, choice: &Choice) {
-        let dropped = &mut self.dropped;
-        self.connections.retain(|(connection, rows)| {
-            let keep = choice.connection(connection);
-            if !keep {
-                dropped.extend(rows);
-            }
-            keep
-        });
-        self.failed.retain(|(lookup, rows)| {
-            let keep = choice.failed(lookup);
-            if !keep {
-                dropped.extend(rows);
-            }
-            keep
-        });
-    }
-
-    /// Which rows of the tally [`Groups::drop_below`] and [`Groups::choose`] took away.
-    pub(super) fn left_out(&self, rows: usize) -> Vec<bool> {
-        let mut left_out = vec![false; rows];
-        for row in &self.dropped {
-            if let Some(slot) = left_out.get_mut(*row as usize) {
-                *slot = true;
-            }
-        }
-        left_out
-    }
-
-    /// What the connections add to the totals.
-    pub(super) fn add_to(&self, totals: &mut Totals) {
-        totals.not_connections = self.not_connections;
-        for (connection, _) in &self.connections {
-            let (client, server) = (&connection.client, &connection.server);
-            let shared = connection.status.contains(&Status::SharedAddress);
-            let found = server.kind == ServerKind::External || server.in_snapshot == Some(true);
-            totals.connected += connection.queries;
-            totals.client_resolved +=
-                if client.workload.is_some() && !shared { connection.queries } else { 0 };
-            totals.server_resolved += if found { connection.queries } else { 0 };
-        }
-    }
-
-    /// The rows alone, in their order.
-    pub(super) fn finish(self) -> (Vec<Connection>, Vec<FailedLookup>) {
-        let connections = self.connections.into_iter().map(|(connection, _)| connection);
-        (connections.collect(), self.failed.into_iter().map(|(lookup, _)| lookup).collect())
-    }
 }

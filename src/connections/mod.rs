@@ -2,7 +2,8 @@
 //! Pure. It never guesses: what cannot be named is Unknown or Ambiguous, and says so.
 //!
 //! `clients` says who asked, `servers` what was asked for, `search_path` which failures are only a resolver
-//! trying suffixes, `group` and `rows` make rows of it all, [`filter`] chooses among them.
+//! trying suffixes, `group` and `rows` make the rows of a `view` of it all, [`filter`] chooses among them. Names are
+//! compared by their numbers (`names`).
 
 mod clients;
 pub mod filter;
@@ -13,6 +14,7 @@ mod search_path;
 mod servers;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::net::IpAddr;
 use std::sync::Arc;

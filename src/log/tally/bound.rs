@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 use super::Bound;
 use super::builder::Builder;
-use super::cell::{Asker, Cell, Client};
+use super::cell::{Cell, Client};
 use super::intern::small;
 use super::rank::rank;
 use crate::log::Hands;
@@ -120,45 +120,6 @@ impl Budget {
             self.excess + (self.pairs / 4).max(self.excess / 4) + 1,
             more(self.members, self.clients),
         ];
-    }
-}
-
-/// Where it is decided whether records may be counted.
-pub(super) struct Door<'d, 'a> {
-    pub(super) clients: &'d mut [Client<'a>],
-    pub(super) budgets: &'d mut [Budget; 2],
-    pub(super) hands: Option<&'a Hands>,
-}
-
-impl Door<'_, '_> {
-    /// The client of `n` records for a name, which comes with its rank; or `None`, and they are counted as lost.
-    pub(super) fn admit<'n>(
-        self,
-        asker: Asker,
-        name: impl FnOnce() -> (&'n str, u64),
-        kind: Kind,
-        n: u64,
-    ) -> Option<u32> {
-        let id = match asker {
-            Asker::Client(id) => id,
-            Asker::Beyond(budget) => {
-                add(&mut self.budgets[budget].beyond, kind, n);
-                return None;
-            }
-        };
-        let client = &mut self.clients[id as usize];
-        let is_free = client.limit == u64::MAX && !client.beyond;
-        let Some(hands) = self.hands.filter(|_| !is_free) else { return Some(id) };
-        let (name, name_rank) = name();
-        let ranks = !client.beyond && rank(client.rank, name_rank) <= client.limit;
-        if ranks || client.keeps(name, kind, hands) {
-            return Some(id);
-        }
-        match client.beyond {
-            true => add(&mut self.budgets[client.budget(hands)].beyond, kind, n),
-            false => add(client.lost.get_or_insert_default(), kind, n),
-        }
-        None
     }
 }
 

@@ -1,25 +1,20 @@
 //! One thread's growing tally: the innermost loop of the whole program, then what it does with what it has not seen
-//! before. It keeps what `bound` lets it keep, and never looks at the order of its tables.
-
-use std::hash::BuildHasher;
-use std::net::IpAddr;
+//! before (`clients` with whom). It keeps what `bound` lets it keep, and never looks at the order of its tables.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::bound::{Budget, Door};
+use super::bound::Budget;
 use super::cell::{Asker, Cell, Client, Origin, Part, Spot};
+use super::door::Door;
 use super::hot::{Added, FULL, Index, Key};
 use super::intern::{Texts, small};
 use super::names::{NEAR, Names};
 use super::{Bound, Depth, rank};
 use crate::log::record::{Kind, Record};
-use crate::log::{Hands, LateHands, Window, client};
+use crate::log::{Hands, LateHands, Window};
 use crate::name;
 use crate::time::Time;
-
-/// Without the hands a builder goes on up to so many clients.
-const CLIENTS_WITHOUT_HANDS: usize = 65_536;
 
 /// So many records are looked up before the first of them is counted. Counting one misses the cache, mostly; counting
 /// many, one right after the other, the processor waits for all of them at once.
@@ -37,15 +32,15 @@ struct Waiting {
 
 /// One thread's growing tally.
 pub struct Builder<'a> {
-    late: &'a LateHands,
+    pub(super) late: &'a LateHands,
     /// `None`: not waited for yet. Then nothing is classified, and only untimed records were counted.
     pub(super) hands: Option<&'a Hands>,
     window: Window,
-    bound: Bound,
+    pub(super) bound: Bound,
     pub(super) budgets: [Budget; 2],
-    texts: Texts,
+    pub(super) texts: Texts,
     pub(super) clients: Vec<Client<'a>>,
-    addresses: HashTable<u32>,
+    pub(super) addresses: HashTable<u32>,
     pub(super) names: Names,
     pub(super) cells: Vec<Cell>,
     pub(super) index: Index,
@@ -57,7 +52,7 @@ pub struct Builder<'a> {
     here: Origin,
     /// Where `here` stands in `origins`, once something was first seen there.
     here_at: Option<u32>,
-    state: RandomState,
+    pub(super) state: RandomState,
 }
 
 impl<'a> Builder<'a> {
@@ -309,97 +304,6 @@ impl<'a> Builder<'a> {
 
     fn know_cell(&mut self, at: u32) {
         self.index.know(&self.cells[at as usize], at);
-    }
-
-    /// A client's text that is not remembered. `None`: it is no address.
-    #[cold]
-    fn meet(&mut self, text: &[u8]) -> Option<Asker> {
-        let address = client::address(text)?;
-        if self.clients.len() >= CLIENTS_WITHOUT_HANDS && self.hands.is_none() {
-            self.learn();
-        }
-        if self.is_full() {
-            self.prune();
-        }
-        let asker = self.client(address);
-        if let Asker::Client(id) = asker {
-            // One address can be written in many ways.
-            if self.texts.len() > 2 * self.clients.len() + CLIENTS_WITHOUT_HANDS {
-                self.texts.clear();
-            }
-            self.texts.insert(text, id);
-        }
-        Some(asker)
-    }
-
-    /// The client of this address, a new one if need be.
-    pub(super) fn client(&mut self, address: IpAddr) -> Asker {
-        let hash = self.state.hash_one(address);
-        let same = |id: &u32| self.clients[*id as usize].address == address;
-        if let Some(id) = self.addresses.find(hash, same) {
-            return Asker::Client(*id);
-        }
-        let mut client = Client::new(address);
-        if let Some(hands) = self.hands {
-            let budget = &mut self.budgets[client.learn(hands)];
-            client.beyond = client.rank > budget.client_limit;
-            if client.beyond && !client.known {
-                return Asker::Beyond(client.budget(hands));
-            }
-            budget.members += 1;
-        }
-        self.clients.push(client);
-        let id = small(self.clients.len() - 1);
-        self.know_address(id);
-        Asker::Client(id)
-    }
-
-    fn know_address(&mut self, id: u32) {
-        let hash = |id: &u32| self.state.hash_one(self.clients[*id as usize].address);
-        self.addresses.insert_unique(hash(&id), id, hash);
-    }
-
-    /// Waits for the hands at the first timed record. Its client may turn out to be another number.
-    #[cold]
-    fn learn_first(&mut self, asker: Asker) -> Asker {
-        let address = match asker {
-            Asker::Client(id) => self.clients[id as usize].address,
-            Asker::Beyond(_) => return asker,
-        };
-        self.learn();
-        self.client(address)
-    }
-
-    /// Waits for the hands, and classifies what was counted without them.
-    pub(super) fn learn(&mut self) {
-        if self.hands.is_some() {
-            return;
-        }
-        let hands = self.late.wait();
-        self.hands = Some(hands);
-        self.budgets = Budget::pair(self.bound, hands.snapshot);
-        for client in &mut self.clients {
-            client.capped = 0;
-            self.budgets[client.learn(hands)].members += 1;
-        }
-        for cell in &mut self.cells {
-            let client = &mut self.clients[cell.client as usize];
-            cell.capped = !client.keeps(self.names.get(cell.name), cell.kind, hands);
-            if cell.capped {
-                self.budgets[client.budget(hands)].count(client);
-            }
-        }
-        if self.is_full() {
-            self.prune();
-        }
-    }
-
-    /// Whether it is time to prune. Without the hands nobody knows what is capped: then it is time to learn.
-    pub(super) fn is_full(&mut self) -> bool {
-        if self.hands.is_none() && self.budgets[0].is_full() {
-            self.learn();
-        }
-        self.hands.is_some() && self.budgets.iter().any(Budget::is_full)
     }
 
     /// Here, remembered among the origins.

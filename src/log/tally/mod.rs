@@ -4,7 +4,9 @@
 mod bound;
 mod builder;
 mod cell;
+mod clients;
 mod clip;
+mod door;
 mod hot;
 mod intern;
 mod merge;
