@@ -71,6 +71,11 @@ impl Cluster {
         read
     }
 
+    /// Whether it matters to the name's meaning that a client of this namespace asks.
+    pub(crate) fn is_own(&self, name: &str, namespace: &str) -> bool {
+        !self.bases(name, namespace).is_empty()
+    }
+
     /// What stands before the client's own search suffix `.n.svc.Z`, for each Z that fits.
     fn bases<'a>(&self, name: &'a str, namespace: &str) -> Vec<(&'a str, &str)> {
         let base = |domain| {

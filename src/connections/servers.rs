@@ -83,7 +83,7 @@ impl<'a> Servers<'a> {
     /// What a name is for a client of this namespace.
     pub(super) fn target(&mut self, id: u32, name: &str, namespace: Option<&'a str>) -> &Target {
         let Servers { cluster, asked, targets, .. } = self;
-        let namespace = namespace.filter(|namespace| is_own(name, namespace, cluster));
+        let namespace = namespace.filter(|namespace| cluster.is_own(name, namespace));
         targets.entry((id, namespace)).or_insert_with(|| match cluster.meaning(name, namespace) {
             Meaning::Service { namespace, service, index, port, widened } => {
                 let id = asked.id(Asked::Service { namespace, name: service, index });
@@ -253,14 +253,6 @@ fn by_namespace(server: Server) -> Server {
     }
     let name = server.namespace.clone();
     Server { kind: ServerKind::Namespace, name, service: None, ..server }
-}
-
-/// Whether the name ends in the client's own search suffix `.n.svc.Z`: only then does it matter who asks.
-fn is_own(name: &str, namespace: &str, cluster: &Cluster) -> bool {
-    cluster.domains.iter().any(|domain| {
-        let name = name.strip_suffix(domain.as_str()).and_then(|name| name.strip_suffix(".svc."));
-        name.and_then(|name| name.strip_suffix(namespace)).is_some_and(|name| name.ends_with('.'))
-    })
 }
 
 impl Shown {

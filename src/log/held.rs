@@ -22,6 +22,7 @@ pub(crate) struct Held {
     stat: Stat,
     /// What its ends held when it was opened.
     content: u64,
+    /// Whether it is mapped, or read.
     mapped: bool,
     /// Of the parts that are mapped, the one furthest on.
     map: Mutex<Option<Arc<Map>>>,
