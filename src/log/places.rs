@@ -35,9 +35,15 @@ impl Marks {
         Marks { found: Box::new(Found { at: [[0; 2]; MOST], byte: [0; MOST] }), len: 0, find }
     }
 
-    /// Finds those of another piece, which is cut at [`PIECE`] bytes.
-    pub(crate) fn find(&mut self, piece: &[u8]) {
-        self.len = (self.find)(piece.get(..PIECE).unwrap_or(piece), &mut self.found);
+    /// Finds those of another piece, which is cut at [`PIECE`] bytes, up to its last newline. How many bytes these lines
+    /// have; `None`: there is no newline.
+    ///
+    /// The newline is looked for among the marks: to look for it in the piece, from its end, would be to wait for bytes that
+    /// are the last to come from memory.
+    pub(crate) fn find(&mut self, piece: &[u8]) -> Option<usize> {
+        let found = (self.find)(piece.get(..PIECE).unwrap_or(piece), &mut self.found);
+        self.len = memchr::memrchr(b'\n', self.found.byte.get(..found)?).map_or(0, |last| last + 1);
+        Some(usize::from(self.place(self.len.checked_sub(1)?)) + 1)
     }
 
     /// How many there are.

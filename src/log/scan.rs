@@ -141,16 +141,16 @@ impl Scanner {
         let mut spare = std::mem::take(&mut self.room);
         while let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) {
             let near = rest.get(..PIECE).unwrap_or(rest);
-            offset += match (&mut marks, memchr::memrchr(b'\n', near)) {
-                (Some(marks), Some(end)) => {
-                    let piece = near.get(..=end).unwrap_or_default();
-                    marks.find(piece);
+            let found = marks.as_mut().and_then(|marks| Some((marks.find(near)?, marks)));
+            offset += match found {
+                Some((length, marks)) => {
+                    let piece = near.get(..length).unwrap_or_default();
                     if let Some(room) = rest.first_chunk().or_else(|| copied(piece, &mut spare)) {
                         self.piece(room, offset, marks, &mut lines, sink);
                     }
-                    end + 1
+                    length
                 }
-                _ => {
+                None => {
                     let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
                     self.line(rest.get(..length).unwrap_or(rest), offset, &mut lines, sink);
                     length + 1
