@@ -181,7 +181,14 @@ mod tests {
         ways.extend(crate::log::wide::others());
         for (way, find) in ways {
             let mut marks = Marks { find, ..Marks::new(false) };
-            marks.find(piece);
+            let lines = marks.find(piece);
+            assert_eq!(
+                lines,
+                piece.iter().rposition(|b| *b == b'\n').map(|last| last + 1),
+                "{way}"
+            );
+            let want = want.iter().filter(|(at, _)| usize::from(*at) < lines.unwrap_or(0)).copied();
+            let want: Vec<_> = want.collect();
             let bytes = marks.found.byte.iter().copied();
             let places = (0..marks.len()).map(|nth| marks.place(nth));
             let found: Vec<_> = places.zip(bytes).collect();
@@ -191,10 +198,11 @@ mod tests {
 
     #[test]
     fn every_byte_is_judged_alike_and_a_piece_may_be_full_of_them() {
-        check(&(0..=255).collect::<Vec<u8>>());
+        check(&(0..=255).chain([b'\n']).collect::<Vec<u8>>());
         for byte in [b' ', 0, 0x7f, 0x80, 0xff, b'\\', b'#', b'x'] {
             for len in [0, 1, 63, 64, 65, PIECE - 1, PIECE] {
                 check(&vec![byte; len]);
+                check(&[&vec![byte; len.saturating_sub(1)][..], b"\n"].concat());
             }
         }
     }
@@ -204,7 +212,7 @@ mod tests {
         fn all_ways_find_the_same_marks(
             piece in prop::collection::vec(prop_oneof![8 => b'!'..=b'~', 1 => any::<u8>(), 2 => Just(b' ')], 0..400),
         ) {
-            check(&piece);
+            check(&[&piece[..], b"\n"].concat());
         }
     }
 }
