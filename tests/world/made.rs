@@ -220,7 +220,7 @@ impl World {
                 Row {
                     client: row.ip,
                     name: row.name.as_str().into(),
-                    counts: vec![(Kind { qtype, rcode }, 1)],
+                    counts: [(Kind { qtype, rcode }, 1)].into_iter().collect(),
                     seen: row.time.map(|time| (time, time)),
                     place: Place { path: "dns.log".into(), line: 1 },
                     answered: None,

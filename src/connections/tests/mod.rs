@@ -8,7 +8,7 @@ use super::*;
 use crate::cluster::model::{Corefile, Node, Pod, Snapshot};
 use crate::cluster::tests_support::*;
 use crate::log::record::{Kind, QType, Rcode};
-use crate::log::tally::{Lost, Row};
+use crate::log::tally::{KindCounts, Lost, Row};
 
 /// `10.1.0.7 NAME A=2 AAAA/NXDOMAIN=1 @10:00:00-10:05:00`: no rcode is NOERROR, no `@` is no time.
 fn row(line: usize, text: &str) -> Row {
@@ -17,7 +17,7 @@ fn row(line: usize, text: &str) -> Row {
     let mut row = Row {
         client,
         name,
-        counts: Vec::new(),
+        counts: KindCounts::new(),
         seen: None,
         place: Place { path: "a.log".into(), line: line as u64 + 1 },
         answered: None,

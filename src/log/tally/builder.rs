@@ -293,13 +293,18 @@ impl<'a> Builder<'a> {
 
     /// A cell of which there is none yet.
     pub(super) fn push(&mut self, cell: Cell) {
+        self.put(cell);
+        self.know_cell(small(self.cells.len() - 1));
+    }
+
+    /// A cell that nobody looks for.
+    pub(super) fn put(&mut self, cell: Cell) {
         if cell.capped {
             let client = &mut self.clients[cell.client as usize];
             let budget = self.hands.map_or(0, |hands| client.budget(hands));
             self.budgets[budget].count(client);
         }
         self.cells.push(cell);
-        self.know_cell(small(self.cells.len() - 1));
     }
 
     fn know_cell(&mut self, at: u32) {

@@ -64,6 +64,17 @@ impl Cell {
         both.into_iter().filter(|(_, n)| *n > 0)
     }
 
+    /// Adds another one that counts the same.
+    pub(super) fn add(&mut self, more: &Cell, is_older: bool) {
+        for (count, more) in self.counts.iter_mut().zip(more.counts) {
+            *count = count.saturating_add(more);
+        }
+        self.last = self.last.max(more.last);
+        if is_older {
+            (self.first, self.spot) = (more.first, more.spot);
+        }
+    }
+
     pub(super) fn total(&self) -> u64 {
         self.counts[0].saturating_add(self.counts[1])
     }

@@ -5,20 +5,18 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use rayon::ThreadPool;
+
 use super::bound;
 use super::builder::Builder;
 use super::cell::{Asker, Cell, Origin, Part, Spot};
-use super::hot::Key;
+use super::hot::Index;
 use super::intern::small;
-use super::{Bound, Depth, Lost, Row, Sighting, Tally, rank};
-use crate::log::places::soon;
+use super::{Bound, Depth, KindCounts, Lost, Row, Sighting, Tally, rank};
 use crate::log::record::{Kind, Outcome};
 use crate::log::{Hands, LateHands, Place, Window};
 use crate::threads;
 use crate::time::Time;
-
-/// So many cells are asked for before the first of them is added: all of their places come from memory at once.
-const AT_ONCE: usize = 32;
 
 /// When records were seen, and in which file and line the oldest of them stands. A path that all threads share is
 /// counted only where it stays.
@@ -49,7 +47,11 @@ pub fn merge<'a>(
                 paths.get(origin.input as usize).map_or(u32::MAX, |path| files.number(path));
             *origin = Origin { input, chunk: 0, base };
         }
-        if n == 0 { all = builder } else { all.absorb(builder) }
+        if n == 0 { all = builder } else { all.append(builder) }
+    }
+    if !tallies.is_empty() {
+        all.add_up(None);
+        all.renew_tables();
     }
     for tally in tallies {
         all.absorb_tally(tally, &files);
@@ -84,11 +86,14 @@ impl Files {
 }
 
 impl<'a> Builder<'a> {
-    /// Adds another builder's cells.
-    fn absorb(&mut self, mut other: Builder<'a>) {
+    /// Takes another builder's cells beside its own: what both have is added up when all are there.
+    fn append(&mut self, mut other: Builder<'a>) {
+        self.index = Index::default();
         // Not behind the last one: then the rule is applied to everything.
         if self.is_full() {
+            self.add_up(None);
             self.prune();
+            self.index = Index::default();
         }
         self.absorb_bound(other.depth(), other.budgets.map(|budget| budget.beyond));
         other.drop_tables();
@@ -102,30 +107,37 @@ impl<'a> Builder<'a> {
         }
         let origins = small(self.origins.len());
         self.origins.append(&mut other.origins);
-        let names = other.names;
-        let mut ids: Vec<Option<u32>> = vec![None; names.len()];
-        let mut taken = Vec::with_capacity(AT_ONCE);
-        for cells in other.cells.chunks(AT_ONCE) {
-            for cell in cells {
-                let asker = askers[cell.client as usize];
-                let text = || (names.get(cell.name), names.rank(cell.name));
-                let Some(client) = self.admit_new(asker, text, cell.kind, cell.total()) else {
-                    continue;
-                };
-                let name = *ids[cell.name as usize]
-                    .get_or_insert_with(|| self.names.intern(names.get(cell.name)));
-                let spot = Spot { origin: cell.spot.origin + origins, ..cell.spot };
-                let cell = Cell { client, name, spot, ..*cell };
-                self.index.soon(self.index.hash(Key::of(&cell)));
-                taken.push(cell);
-            }
-            for cell in &taken {
-                if let Some(at) = self.find(cell) {
-                    soon(&self.cells[at]);
+        let names: Vec<u32> = (0..small(other.names.len()))
+            .map(|name| self.names.intern(other.names.get(name)))
+            .collect();
+        self.cells.reserve_exact(other.cells.len());
+        for cell in other.cells {
+            match askers[cell.client as usize] {
+                Asker::Client(client) => {
+                    let (name, spot) = (names[cell.name as usize], cell.spot);
+                    let spot = Spot { origin: spot.origin + origins, ..spot };
+                    self.put(Cell { client, name, spot, ..cell });
+                }
+                Asker::Beyond(budget) => {
+                    bound::add(&mut self.budgets[budget].beyond, cell.kind, cell.total());
                 }
             }
-            taken.drain(..).for_each(|cell| self.add(cell));
         }
+    }
+
+    /// Sorts the cells, and makes one of those that count the same.
+    fn add_up(&mut self, pool: Option<&ThreadPool>) {
+        let key = |cell: &Cell| (cell.client, cell.name, cell.part, cell.kind);
+        let mut cells = std::mem::take(&mut self.cells);
+        threads::sort(pool, &mut cells, key);
+        cells.dedup_by(|cell, before| {
+            let is_same = key(cell) == key(before);
+            if is_same {
+                before.add(cell, self.is_older(cell, before));
+            }
+            is_same
+        });
+        self.cells = cells;
     }
 
     fn absorb_tally(&mut self, tally: Tally, files: &Files) {
@@ -213,15 +225,8 @@ impl<'a> Builder<'a> {
     /// Adds a cell whose place is on the common scale.
     fn add(&mut self, cell: Cell) {
         let Some(at) = self.find(&cell) else { return self.push(cell) };
-        let older = self.is_older(&cell, &self.cells[at]);
-        let mine = &mut self.cells[at];
-        for (count, more) in mine.counts.iter_mut().zip(cell.counts) {
-            *count = count.saturating_add(more);
-        }
-        mine.last = mine.last.max(cell.last);
-        if older {
-            (mine.first, mine.spot) = (cell.first, cell.spot);
-        }
+        let is_older = self.is_older(&cell, &self.cells[at]);
+        self.cells[at].add(&cell, is_older);
     }
 
     /// By (time, path, line).
@@ -278,11 +283,11 @@ impl<'a> Builder<'a> {
     /// A row for each client, name and part, in their order.
     fn rows(mut self, files: &Files) -> Vec<Row> {
         let (clients, names) = self.number_in_order();
-        let mut cells = std::mem::take(&mut self.cells);
-        let threads = if cells.len() > CELLS_ALONE { threads::most() } else { 1 };
+        let threads = if self.cells.len() > CELLS_ALONE { threads::most() } else { 1 };
         let pool = threads::pool(threads);
         let pool = pool.as_ref();
-        threads::sort(pool, &mut cells, |cell| (cell.client, cell.name, cell.part, cell.kind));
+        self.add_up(pool);
+        let cells = std::mem::take(&mut self.cells);
         let key = |cell: &Cell| (cell.client, cell.name, cell.part);
         let runs: Vec<(&Cell, &[Cell])> =
             cells.chunk_by(|a, b| key(a) == key(b)).filter_map(<[Cell]>::split_first).collect();
@@ -339,8 +344,7 @@ impl<'a> Builder<'a> {
         };
         let answered = answered.filter(|answered| *answered != all).map(sighting).map(Box::new);
         let Sighting { seen, place } = sighting(all);
-        let mut counts = Vec::with_capacity(cells().flat_map(Cell::kinds).count());
-        counts.extend(cells().flat_map(Cell::kinds));
+        let mut counts: KindCounts = cells().flat_map(Cell::kinds).collect();
         counts.sort_unstable_by_key(|(kind, _)| *kind);
         let client = clients[first.client as usize];
         let name = Arc::clone(&names[first.name as usize]);

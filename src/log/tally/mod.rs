@@ -25,6 +25,8 @@ pub use builder::Builder;
 pub use clip::{StraddleError, clip};
 pub use merge::merge;
 
+use smallvec::SmallVec;
+
 use super::Place;
 use super::record::{Kind, Outcome};
 use crate::time::Time;
@@ -40,6 +42,9 @@ pub struct Tally {
     pub depth: Depth,
 }
 
+/// How often each kind was seen. Mostly there are A and AAAA of one outcome: then they stand in the row itself.
+pub type KindCounts = SmallVec<[(Kind, u64); 2]>;
+
 /// One (client, name, part).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -48,7 +53,7 @@ pub struct Row {
     /// The name's one spelling, without the final dot.
     pub name: Arc<str>,
     /// How often each kind was seen, sorted by the kinds' text.
-    pub counts: Vec<(Kind, u64)>,
+    pub counts: KindCounts,
     /// First and last time; `None` in the part of the records without a time.
     pub seen: Option<(Time, Time)>,
     /// Where the record with the smallest (time, path, line) stands.

@@ -73,9 +73,9 @@ impl<S: Slot> Table<S> {
         &mut self.slots[at]
     }
 
-    /// All that are used.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut S> {
-        self.slots.iter_mut().filter(|slot| !slot.is_empty())
+    /// All, so many at a time, and those among them that hold nothing.
+    pub(super) fn chunks_mut(&mut self, many: usize) -> impl Iterator<Item = &mut [S]> {
+        self.slots.chunks_mut(many)
     }
 
     /// Adds one that is not there yet; `rehash` gives the hash of any.

@@ -367,7 +367,7 @@ fn only_times_and_crowds_wait_for_the_snapshot() {
 
 fn row(seen: Option<(Time, Time)>) -> Row {
     let place = Place { path: PATHS[0].into(), line: 1 };
-    let counts = vec![(kind("A", "NOERROR"), 2)];
+    let counts = [(kind("A", "NOERROR"), 2)].into_iter().collect();
     Row { client: [10, 9, 0, 3].into(), name: "x".into(), counts, seen, place, answered: None }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{COLUMNS, Depth, HEADER, Input, Lost, Outcome, Place, Row, Tally};
 use crate::log::record::{Kind, QType, Rcode};
-use crate::log::tally::Sighting;
+use crate::log::tally::{KindCounts, Sighting};
 use crate::log::{Lines, Reason, State};
 use crate::name;
 use crate::text;
@@ -150,8 +150,8 @@ impl Reader {
         Ok(())
     }
 
-    fn counts(&mut self, outcomes: &str) -> Result<Vec<(Kind, u64)>> {
-        let mut counts: Vec<(Kind, u64)> = Vec::new();
+    fn counts(&mut self, outcomes: &str) -> Result<KindCounts> {
+        let mut counts = KindCounts::new();
         for item in outcomes.split(';') {
             let (kind, n) = item.split_once('=').context("an outcome without `=`")?;
             let (qtype, rcode) = kind.split_once('/').context("an outcome without `/`")?;
