@@ -243,7 +243,7 @@ impl<'a> Builder<'a> {
     #[cold]
     fn unseen(&mut self, asker: Asker, name: &str, kind: Kind, line: u64, time: Option<Time>) {
         let (first, which) = Cell::of(kind);
-        let Some(client) = self.admit_new(asker, || (name, rank::name_rank(name)), first, 1) else {
+        let Some(client) = self.admit_new(asker, name, first, 1) else {
             return;
         };
         let id = self.names.intern(name);
@@ -260,7 +260,7 @@ impl<'a> Builder<'a> {
         let (kind, which) = Cell::of(kind);
         let mut counts = [0; 2];
         counts[which] = 1;
-        let capped = self.is_capped(client, self.names.get(name), kind);
+        let capped = self.is_capped(client, || self.names.get(name), kind);
         let (part, spot) = (self.part(client, time), self.spot(line));
         let (first, last) = (time.unwrap_or(0), time.unwrap_or(0));
         self.push(Cell { client, name, part, kind, capped, counts, first, last, spot });
@@ -269,26 +269,31 @@ impl<'a> Builder<'a> {
     /// The client of these records, or `None` if the bound gives them up: then they are counted as lost.
     pub(super) fn admit(&mut self, asker: Asker, name: u32, kind: Kind, n: u64) -> Option<u32> {
         let Builder { names, clients, budgets, hands, .. } = self;
-        let name = || (names.get(name), names.rank(name));
-        Door { clients, budgets, hands: *hands }.admit(asker, name, kind, n)
+        let (rank, text) = (|| names.rank(name), || names.get(name));
+        Door { clients, budgets, hands: *hands }.admit(asker, rank, text, kind, n)
     }
 
     /// As [`Builder::admit`], of a name that may not be there.
-    pub(super) fn admit_new<'n>(
+    pub(super) fn admit_new(
         &mut self,
         asker: Asker,
-        name: impl FnOnce() -> (&'n str, u64),
+        name: &str,
         kind: Kind,
         n: u64,
     ) -> Option<u32> {
         let Builder { clients, budgets, hands, .. } = self;
-        Door { clients, budgets, hands: *hands }.admit(asker, name, kind, n)
+        let (rank, text) = (|| rank::name_rank(name), || name);
+        Door { clients, budgets, hands: *hands }.admit(asker, rank, text, kind, n)
     }
 
     /// Without the hands everything is, until they are there.
-    pub(super) fn is_capped(&self, client: u32, name: &str, kind: Kind) -> bool {
-        let keeps = |hands| self.clients[client as usize].keeps(name, kind, hands);
-        !self.hands.is_some_and(keeps)
+    pub(super) fn is_capped<'n>(
+        &self,
+        client: u32,
+        name: impl FnOnce() -> &'n str,
+        kind: Kind,
+    ) -> bool {
+        !self.hands.is_some_and(|hands| self.clients[client as usize].keeps(name, kind, hands))
     }
 
     /// A cell of which there is none yet.
@@ -351,8 +356,11 @@ impl<'a> Builder<'a> {
         for id in 0..self.clients.len() {
             self.know_address(small(id));
         }
-        for at in 0..self.cells.len() {
-            self.know_cell(small(at));
+        for (nth, cells) in self.cells.chunks(BATCH).enumerate() {
+            cells.iter().for_each(|cell| self.index.soon(self.index.hash(Key::of(cell))));
+            for (at, cell) in (nth * BATCH..).zip(cells) {
+                self.index.know(cell, small(at));
+            }
         }
     }
 }

@@ -156,12 +156,17 @@ impl<'a> Client<'a> {
 
     /// What is bounded by the cluster, and kept: answered records of Service, endpoint and SRV names by clients in the
     /// snapshot.
-    pub(super) fn keeps(&self, name: &str, kind: Kind, hands: &Hands) -> bool {
+    pub(super) fn keeps<'n>(
+        &self,
+        name: impl FnOnce() -> &'n str,
+        kind: Kind,
+        hands: &Hands,
+    ) -> bool {
         let in_cluster = |shape| {
             matches!(shape, Shape::Service { .. } | Shape::Endpoint { .. } | Shape::Srv { .. })
         };
         self.known
             && kind.rcode.outcome() == Outcome::Answered
-            && in_cluster(name::shape(name, &hands.domains))
+            && in_cluster(name::shape(name(), &hands.domains))
     }
 }

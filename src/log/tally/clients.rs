@@ -87,7 +87,7 @@ impl Builder<'_> {
         }
         for cell in &mut self.cells {
             let client = &mut self.clients[cell.client as usize];
-            cell.capped = !client.keeps(self.names.get(cell.name), cell.kind, hands);
+            cell.capped = !client.keeps(|| self.names.get(cell.name), cell.kind, hands);
             if cell.capped {
                 self.budgets[client.budget(hands)].count(client);
             }

@@ -15,11 +15,12 @@ pub(super) struct Door<'d, 'a> {
 }
 
 impl Door<'_, '_> {
-    /// The client of `n` records for a name, which comes with its rank; or `None`, and they are counted as lost.
+    /// The client of `n` records for a name of this rank; or `None`, and they are counted as lost.
     pub(super) fn admit<'n>(
         self,
         asker: Asker,
-        name: impl FnOnce() -> (&'n str, u64),
+        name_rank: impl FnOnce() -> u64,
+        name: impl FnOnce() -> &'n str,
         kind: Kind,
         n: u64,
     ) -> Option<u32> {
@@ -33,8 +34,7 @@ impl Door<'_, '_> {
         let client = &mut self.clients[id as usize];
         let is_free = client.limit == u64::MAX && !client.beyond;
         let Some(hands) = self.hands.filter(|_| !is_free) else { return Some(id) };
-        let (name, name_rank) = name();
-        let ranks = !client.beyond && rank(client.rank, name_rank) <= client.limit;
+        let ranks = !client.beyond && rank(client.rank, name_rank()) <= client.limit;
         if ranks || client.keeps(name, kind, hands) {
             return Some(id);
         }

@@ -12,7 +12,7 @@ use super::builder::Builder;
 use super::cell::{Asker, Cell, Origin, Part, Spot};
 use super::hot::Index;
 use super::intern::small;
-use super::{Bound, Depth, KindCounts, Lost, Row, Sighting, Tally, rank};
+use super::{Bound, Depth, KindCounts, Lost, Row, Sighting, Tally};
 use crate::log::record::{Kind, Outcome};
 use crate::log::{Hands, LateHands, Place, Window};
 use crate::threads;
@@ -191,10 +191,9 @@ impl<'a> Builder<'a> {
         (kind, count): (Kind, u64),
         (seen, spot): (Option<(Time, Time)>, Spot),
     ) {
-        let ranked = || (name, rank::name_rank(name));
-        let Some(client) = self.admit_new(asker, ranked, kind, count) else { return };
+        let Some(client) = self.admit_new(asker, name, kind, count) else { return };
         let part = self.span(client, seen);
-        let capped = self.is_capped(client, name, kind);
+        let capped = self.is_capped(client, || name, kind);
         let name = self.names.intern(name);
         let (first, last) = seen.unwrap_or((0, 0));
         let (kind, which) = Cell::of(kind);
