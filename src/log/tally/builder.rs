@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 use super::bound::Budget;
 use super::cell::{Asker, Cell, Client, Origin, Part, Spot};
 use super::door::Door;
-use super::hot::{Added, FULL, Index, Key};
+use super::hot::{FULL, Index, Key};
 use super::intern::{Texts, small};
 use super::names::{NEAR, Names};
 use super::{Bound, Depth, rank};
@@ -25,6 +25,8 @@ const BATCH: usize = 32;
 struct Waiting {
     hash: u64,
     key: Key,
+    /// Once it is counted.
+    cell: u32,
     kind: Kind,
     line: u64,
     time: Option<Time>,
@@ -127,10 +129,13 @@ impl<'a> Builder<'a> {
             return self.rare(line, record);
         }
         let &Record { kind, time, .. } = record;
-        let key = Key::new(client, name, self.part(client, time), Cell::of(kind).0);
+        let part = self.part(client, time);
+        let Some(key) = self.index.key(client, name, part, Cell::of(kind).0) else {
+            return self.rare(line, record);
+        };
         let hash = self.index.hash(key);
         self.index.soon(hash);
-        self.waiting.push(Waiting { hash, key, kind, line, time });
+        self.waiting.push(Waiting { hash, key, cell: u32::MAX, kind, line, time });
         if self.waiting.len() >= BATCH {
             self.flush();
         }
@@ -169,14 +174,32 @@ impl<'a> Builder<'a> {
     #[inline(never)]
     pub(super) fn flush(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        let mut grew = false;
+        let (mut grew, mut timed) = (false, false);
         self.unsettled |= !waiting.is_empty();
-        for record in &waiting {
-            let Waiting { hash, key, kind, line, time } = *record;
-            let added = self.index.add(hash, key, Cell::of(kind).1, time.unwrap_or(0));
-            if added != Added::Plainly {
-                grew |= added == Added::Nowhere;
-                self.add_oddly(added, key, kind, line, time);
+        for record in &mut waiting {
+            match self.index.add(record.hash, record.key, Cell::of(record.kind).1) {
+                Some(added) => {
+                    record.cell = added.cell;
+                    if added.full {
+                        self.add_full(added.cell, record.kind);
+                    }
+                    if record.time.is_some() {
+                        self.index.soon_seen(added.cell);
+                        timed = true;
+                    }
+                }
+                None => {
+                    self.add_new(record);
+                    grew = true;
+                }
+            }
+        }
+        if timed {
+            for record in &waiting {
+                let Some(time) = record.time else { continue };
+                if record.cell != u32::MAX && self.index.see(record.cell, time) {
+                    self.see_first(record.cell, record.line, time);
+                }
             }
         }
         waiting.clear();
@@ -187,26 +210,27 @@ impl<'a> Builder<'a> {
     }
 
     #[cold]
-    fn add_oddly(&mut self, added: Added, key: Key, kind: Kind, line: u64, time: Option<Time>) {
-        match added {
-            Added::Plainly => {}
-            Added::Nowhere => {
-                let (client, name) = (key.client(), key.name());
-                if self.admit(Asker::Client(client), name, Cell::of(kind).0, 1).is_some() {
-                    self.first(client, name, kind, line, time);
-                }
-            }
-            Added::Oddly { cell, full } => {
-                let (time, spot) = (time.unwrap_or(0), self.spot(line));
-                let cell = &mut self.cells[cell as usize];
-                if full {
-                    let count = &mut cell.counts[Cell::of(kind).1];
-                    *count = count.saturating_add(FULL);
-                }
-                if time < cell.first {
-                    (cell.first, cell.spot) = (time, spot);
-                }
-            }
+    fn add_full(&mut self, cell: u32, kind: Kind) {
+        let count = &mut self.cells[cell as usize].counts[Cell::of(kind).1];
+        *count = count.saturating_add(FULL);
+    }
+
+    #[cold]
+    fn add_new(&mut self, record: &Waiting) {
+        let Waiting { key, kind, line, time, .. } = *record;
+        let (client, name) = (key.client(), key.name());
+        if self.admit(Asker::Client(client), name, Cell::of(kind).0, 1).is_some() {
+            self.first(client, name, kind, line, time);
+        }
+    }
+
+    /// A record that may be older than what its cell has.
+    #[cold]
+    fn see_first(&mut self, cell: u32, line: u64, time: Time) {
+        let spot = self.spot(line);
+        let cell = &mut self.cells[cell as usize];
+        if time < cell.first {
+            (cell.first, cell.spot) = (time, spot);
         }
     }
 
@@ -235,8 +259,9 @@ impl<'a> Builder<'a> {
     }
 
     /// The cell of the same client, name, part and kind.
-    pub(super) fn find(&self, cell: &Cell) -> Option<usize> {
-        Some(self.index.find(Key::of(cell))? as usize)
+    pub(super) fn find(&mut self, cell: &Cell) -> Option<usize> {
+        let Cell { client, name, part, kind, .. } = *cell;
+        Some(self.index.find(client, name, part, kind)? as usize)
     }
 
     /// A record of which there may be no cell.
@@ -247,11 +272,15 @@ impl<'a> Builder<'a> {
             return;
         };
         let id = self.names.intern(name);
-        let key = Key::new(client, id, self.part(client, time), first);
-        self.unsettled = true;
-        match self.index.add(self.index.hash(key), key, which, time.unwrap_or(0)) {
-            Added::Nowhere => self.first(client, id, kind, line, time),
-            added => self.add_oddly(added, key, kind, line, time),
+        let part = self.part(client, time);
+        let Some(at) = self.index.find(client, id, part, first) else {
+            return self.first(client, id, kind, line, time);
+        };
+        let cell = &mut self.cells[at as usize];
+        cell.counts[which] = cell.counts[which].saturating_add(1);
+        if let Some(time) = time {
+            cell.last = cell.last.max(time);
+            self.see_first(at, line, time);
         }
     }
 
@@ -298,8 +327,8 @@ impl<'a> Builder<'a> {
 
     /// A cell of which there is none yet.
     pub(super) fn push(&mut self, cell: Cell) {
+        self.index.know(&cell);
         self.put(cell);
-        self.know_cell(small(self.cells.len() - 1));
     }
 
     /// A cell that nobody looks for.
@@ -310,10 +339,6 @@ impl<'a> Builder<'a> {
             self.budgets[budget].count(client);
         }
         self.cells.push(cell);
-    }
-
-    fn know_cell(&mut self, at: u32) {
-        self.index.know(&self.cells[at as usize], at);
     }
 
     /// Here, remembered among the origins.
@@ -356,11 +381,9 @@ impl<'a> Builder<'a> {
         for id in 0..self.clients.len() {
             self.know_address(small(id));
         }
-        for (nth, cells) in self.cells.chunks(BATCH).enumerate() {
-            cells.iter().for_each(|cell| self.index.soon(self.index.hash(Key::of(cell))));
-            for (at, cell) in (nth * BATCH..).zip(cells) {
-                self.index.know(cell, small(at));
-            }
+        for cells in self.cells.chunks(BATCH) {
+            cells.iter().for_each(|cell| self.index.soon_known(cell));
+            cells.iter().for_each(|cell| self.index.know(cell));
         }
     }
 }
