@@ -150,7 +150,7 @@ fn tunnels(node: &Node) -> impl Iterator<Item = IpAddr> {
         key.starts_with("flannel.alpha.coreos.com/") || key.starts_with("projectcalico.org/")
     };
     node.meta.annotations.iter().filter(move |(key, _)| by_cni(key)).filter_map(|(_, value)| {
-        value.split_once('/').map_or(value.as_str(), |(address, _)| address).parse().ok()
+        value.split_once('/').map_or(value, |(address, _)| address).parse().ok()
     })
 }
 

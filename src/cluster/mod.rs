@@ -9,6 +9,7 @@ pub mod dns;
 pub mod endpoints;
 pub mod exposure;
 pub mod infer;
+pub mod labels;
 pub mod lifetimes;
 pub mod model;
 pub mod names;

@@ -10,8 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::time::Time;
 
-/// Labels, or a Service's selector.
-pub type Labels = BTreeMap<String, String>;
+pub use super::labels::Labels;
 
 /// All snapshots given, joined by uid: of two states of an object the later snapshot's counts.
 #[derive(Clone, Debug, Default)]

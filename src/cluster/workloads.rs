@@ -174,7 +174,7 @@ fn absent<'a>(pod: &'a Pod, owner: &'a Owner) -> Top<'a> {
     }
     let less_hash = |label: &str| {
         let hash = pod.meta.labels.get(label).filter(|hash| !hash.is_empty())?;
-        let name = owner.name.strip_suffix(hash.as_str())?.strip_suffix('-')?;
+        let name = owner.name.strip_suffix(hash)?.strip_suffix('-')?;
         Some(name).filter(|name| !name.is_empty())
     };
     if let Some(name) = less_hash("rollouts-pod-template-hash") {

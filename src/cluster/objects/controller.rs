@@ -92,7 +92,7 @@ impl Selector {
         };
         let expressions = self.match_expressions;
         LabelSelector {
-            match_labels: self.match_labels.map(|labels| labels.0),
+            match_labels: self.match_labels.map(|labels| labels.0.to_map()),
             match_expressions: expressions.map(|all| all.into_iter().map(requirement).collect()),
         }
     }

@@ -2,11 +2,13 @@
 //! everywhere; a key that stands twice, or a value of the wrong type, is the object's end.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use smallvec::SmallVec;
 
 use super::Shell;
 use crate::cluster::model::{Labels, Meta, Owner};
@@ -244,14 +246,27 @@ impl<'de> Visitor<'de> for LabelsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
-        let mut labels = Labels::new();
+        // Sorted, as the API server writes them; and any that are not.
+        let mut sorted: SmallVec<[(Cow<'de, str>, Cow<'de, str>); 8]> = SmallVec::new();
+        let mut others = BTreeMap::new();
         while let Some(Text(key)) = map.next_key()? {
             if !(self.keep)(&key) {
                 map.next_value::<IgnoredAny>()?;
-            } else if labels.insert(key.into_owned(), map.next_value()?).is_some() {
+                continue;
+            }
+            let Text(value) = map.next_value()?;
+            if sorted.last().is_none_or(|(last, _)| *last < key) {
+                sorted.push((key, value));
+            } else if sorted.binary_search_by(|(known, _)| known.cmp(&key)).is_ok()
+                || others.insert(key, value).is_some()
+            {
                 return Err(A::Error::custom("a key stands there twice"));
             }
         }
-        Ok(labels)
+        if !others.is_empty() {
+            sorted.extend(others);
+            sorted.sort_unstable();
+        }
+        Ok(Labels::of_sorted(&sorted))
     }
 }

@@ -204,7 +204,7 @@ fn a_service_made_again_replaces_the_old_one() {
     let old = service("u1", "2026-03-14T08:00:00Z", "old");
     let snapshot = read_all(&[("1", &new), ("2", &old)]);
     assert_eq!(snapshot.services.len(), 1);
-    assert_eq!(snapshot.services[0].selector["app"], "new");
+    assert_eq!(snapshot.services[0].selector.get("app"), Some("new"));
 }
 
 #[test]
@@ -309,7 +309,8 @@ fn many_objects_stay_in_order_on_many_threads() {
     assert!(names(&snapshot).is_sorted());
     let all: Vec<usize> = (0..1000).collect();
     assert_eq!(
-        super::documents::parallel(&all, |n| n * 2),
+        super::documents::parallel(&all, |piece| piece.iter().map(|n| n * 2).collect::<Vec<_>>())
+            .concat(),
         (0..1000).map(|n| n * 2).collect::<Vec<_>>()
     );
 }
@@ -396,6 +397,9 @@ fn no_secret_outlives_the_parsing() {
         assert_eq!(snapshot.broken.len(), 8, "{:#?}", snapshot.broken);
         let web = snapshot.pods.iter().find(|pod| pod.meta.name == "web").unwrap();
         assert!(web.istio_dns);
-        assert_eq!(web.meta.annotations.keys().collect::<Vec<_>>(), ["prometheus.io/port"]);
+        assert_eq!(
+            web.meta.annotations.iter().collect::<Vec<_>>(),
+            [("prometheus.io/port", "9090")]
+        );
     }
 }
