@@ -136,7 +136,6 @@ impl Take {
     fn add(&mut self, file: &str, reads: Reads) {
         let all: usize = reads.iter().map(Vec::len).sum();
         self.objects.reserve(all);
-        self.moment.pods.reserve(all);
         for Read { object, broken, hidden } in reads.into_iter().flatten() {
             self.hidden.extend(hidden.map(|hidden| *hidden));
             self.broken.extend(broken.iter().map(|what| shown(&format!("{file}: {what}"))));
@@ -146,28 +145,15 @@ impl Take {
                 Object::Capture(record) => self.record(file, *record),
                 Object::Nothing => {}
                 object => {
-                    self.note(file, &object);
+                    if let Object::Namespace(meta) = &object
+                        && meta.name == "kube-system"
+                        && !meta.uid.is_empty()
+                    {
+                        self.clusters.push((file.to_owned(), meta.uid.clone()));
+                    }
                     self.objects.push(object);
                 }
             }
-        }
-    }
-
-    fn note(&mut self, file: &str, object: &Object) {
-        match object {
-            Object::Pod(pod, _) => {
-                // Without a uid nobody can tell whether a later snapshot lacks it.
-                if !pod.meta.uid.is_empty() {
-                    self.moment.pods.insert(pod.meta.uid.clone());
-                }
-                if !self.moment.namespaces.contains(&pod.meta.namespace) {
-                    self.moment.namespaces.insert(pod.meta.namespace.clone());
-                }
-            }
-            Object::Namespace(meta) if meta.name == "kube-system" && !meta.uid.is_empty() => {
-                self.clusters.push((file.to_owned(), meta.uid.clone()));
-            }
-            _ => {}
         }
     }
 

@@ -154,7 +154,7 @@ pub(crate) fn slice(
 pub(crate) fn moment(clock: &str, pods: &[&Pod]) -> Moment {
     Moment {
         time: Some(at(clock)),
-        pods: pods.iter().map(|pod| pod.meta.uid.clone()).collect(),
+        pods: Some(pods.iter().map(|pod| pod.meta.uid.clone()).collect()),
         namespaces: pods.iter().map(|pod| pod.meta.namespace.clone()).collect(),
         ..Moment::default()
     }

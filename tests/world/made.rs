@@ -26,7 +26,7 @@ impl World {
         let moment = Moment {
             path: "pods.json".into(),
             time: Some(START + 4 * HOUR),
-            pods: pods.iter().map(|pod| pod.meta.uid.clone()).collect(),
+            pods: Some(pods.iter().map(|pod| pod.meta.uid.clone()).collect()),
             namespaces: NAMESPACES.iter().chain([&SYSTEM]).map(|n| (*n).to_owned()).collect(),
             ..Moment::default()
         };

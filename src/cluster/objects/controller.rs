@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use serde::Deserialize;
 
 use super::Shell;
-use super::meta::{self, KeptAnnotations, RawLabels};
+use super::meta::{self, KeptAnnotations, MatchLabels, RawLabels};
 use super::pod::PodSpec;
 use crate::cluster::model::Controller;
 
@@ -72,7 +72,7 @@ struct TemplateMeta {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Selector {
-    match_labels: Option<RawLabels>,
+    match_labels: Option<MatchLabels>,
     match_expressions: Option<Vec<Requirement>>,
 }
 
@@ -92,7 +92,7 @@ impl Selector {
         };
         let expressions = self.match_expressions;
         LabelSelector {
-            match_labels: self.match_labels.map(|labels| labels.0.to_map()),
+            match_labels: self.match_labels.map(|labels| labels.0),
             match_expressions: expressions.map(|all| all.into_iter().map(requirement).collect()),
         }
     }

@@ -203,7 +203,22 @@ pub(super) struct RawLabels(pub(super) Labels);
 
 impl<'de> Deserialize<'de> for RawLabels {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RawLabels, D::Error> {
-        deserializer.deserialize_map(LabelsVisitor { keep: |_| true }).map(RawLabels)
+        let visitor = LabelsVisitor { keep: |_| true, of: |pairs| Labels::of_sorted(pairs) };
+        deserializer.deserialize_map(visitor).map(RawLabels)
+    }
+}
+
+/// The labels of a label selector, as the API's own type has them.
+#[derive(Default)]
+pub(super) struct MatchLabels(pub(super) BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for MatchLabels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MatchLabels, D::Error> {
+        fn owned(pairs: &[Pair<'_>]) -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+        }
+        let visitor = LabelsVisitor { keep: |_| true, of: owned };
+        deserializer.deserialize_map(visitor).map(MatchLabels)
     }
 }
 
@@ -230,24 +245,30 @@ pub(crate) fn is_kept(annotation: &str) -> bool {
 
 impl<'de> Deserialize<'de> for KeptAnnotations {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<KeptAnnotations, D::Error> {
-        deserializer.deserialize_map(LabelsVisitor { keep: is_kept }).map(KeptAnnotations)
+        let visitor = LabelsVisitor { keep: is_kept, of: |pairs| Labels::of_sorted(pairs) };
+        deserializer.deserialize_map(visitor).map(KeptAnnotations)
     }
 }
 
-struct LabelsVisitor {
+/// A key and its value, where they stand in the file.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+struct LabelsVisitor<T> {
     keep: fn(&str) -> bool,
+    /// Sorted pairs → what is kept of them.
+    of: fn(&[Pair<'_>]) -> T,
 }
 
-impl<'de> Visitor<'de> for LabelsVisitor {
-    type Value = Labels;
+impl<'de, T> Visitor<'de> for LabelsVisitor<T> {
+    type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a map of texts")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         // Sorted, as the API server writes them; and any that are not.
-        let mut sorted: SmallVec<[(Cow<'de, str>, Cow<'de, str>); 8]> = SmallVec::new();
+        let mut sorted: SmallVec<[Pair<'de>; 8]> = SmallVec::new();
         let mut others = BTreeMap::new();
         while let Some(Text(key)) = map.next_key()? {
             if !(self.keep)(&key) {
@@ -267,6 +288,32 @@ impl<'de> Visitor<'de> for LabelsVisitor {
             sorted.extend(others);
             sorted.sort_unstable();
         }
-        Ok(Labels::of_sorted(&sorted))
+        Ok((self.of)(&sorted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_may_stand_in_any_order_but_none_twice() {
+        for (json, expected) in [
+            (r#"{"a": "1", "b": "2", "c": "3"}"#, Some("a1 b2 c3")),
+            (r#"{"c": "3", "a": "1", "d": "4", "b": "2"}"#, Some("a1 b2 c3 d4")),
+            (r#"{}"#, Some("")),
+            (r#"{"a": "1", "a": "1"}"#, None),
+            (r#"{"a": "1", "b": "2", "a": "1"}"#, None),
+            (r#"{"b": "2", "a": "1", "c": "3", "a": "1"}"#, None),
+            (r#"{"b": "2", "a": "1", "b": "2"}"#, None),
+        ] {
+            let shown = |pairs: BTreeMap<String, String>| {
+                pairs.iter().map(|(k, v)| format!("{k}{v}")).collect::<Vec<_>>().join(" ")
+            };
+            let labels = serde_json::from_str(json).ok().map(|RawLabels(labels)| labels.to_map());
+            assert_eq!(labels.map(shown).as_deref(), expected, "{json}");
+            let map = serde_json::from_str(json).ok().map(|MatchLabels(map)| map);
+            assert_eq!(map.map(shown).as_deref(), expected, "{json}");
+        }
     }
 }

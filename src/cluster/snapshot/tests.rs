@@ -186,8 +186,8 @@ fn of_two_states_of_an_object_the_later_snapshots_counts() {
         // A pod that was made again under its old name is another one.
         let expected = [("another", "10.0.0.1".to_owned()), ("uid-web", "10.0.0.9".to_owned())];
         assert_eq!(found, expected);
-        assert_eq!(snapshot.moments[1].pods.len(), 1);
-        assert_eq!(snapshot.moments[0].pods.len(), 2);
+        assert_eq!(snapshot.moments[1].pods.as_ref().unwrap().len(), 1);
+        assert_eq!(snapshot.moments[0].pods.as_ref().unwrap().len(), 2);
         assert!(snapshot.moments[0].namespaces.contains("a"));
     }
 }
