@@ -232,7 +232,10 @@ fn cluster(pods: &[Made]) -> Cluster {
         protocol: parse(protocol),
     };
     let pod = |(index, made): (usize, &Made)| Pod {
-        meta: Meta { labels: made.labels.clone(), ..named(made.namespace, &format!("p{index}")) },
+        meta: Meta {
+            labels: made.labels.clone().into(),
+            ..named(made.namespace, &format!("p{index}"))
+        },
         node: made.node.into(),
         addresses: vec![made.address],
         phase: "Running".into(),
@@ -242,7 +245,7 @@ fn cluster(pods: &[Made]) -> Cluster {
         }],
         ..Pod::default()
     };
-    let namespace = |name: &&str| Meta { labels: namespace_labels(name), ..named("", name) };
+    let namespace = |name: &&str| Meta { labels: namespace_labels(name).into(), ..named("", name) };
     let node = Node {
         meta: named("", "n1"),
         addresses: vec!["192.168.0.1".parse().expect("an address")],

@@ -59,22 +59,24 @@ impl Addresses {
     /// Indexes the snapshot's pods and nodes. `lifetimes` are those of its pods.
     pub fn new(snapshot: &Snapshot, workloads: &Workloads, lifetimes: &[Lifetime]) -> Addresses {
         let mut held = nodes(snapshot);
-        let mut claims: HashMap<IpAddr, Vec<Claim>> = HashMap::with_capacity(snapshot.pods.len());
-        for (index, (pod, &life)) in snapshot.pods.iter().zip(lifetimes).enumerate() {
-            // A hostNetwork pod's address is its node's, which `nodes` has.
-            if pod.host_network {
-                continue;
-            }
-            let workload = workloads.of_pod[index];
-            for address in pod.addresses.iter().map(IpAddr::to_canonical) {
-                let claim = Claim { pod: index, workload, life };
-                // Most addresses have one.
-                claims.entry(address).or_insert_with(|| Vec::with_capacity(1)).push(claim);
-            }
+        let mut holders: Vec<(IpAddr, usize)> = Vec::with_capacity(snapshot.pods.len());
+        // A hostNetwork pod's address is its node's, which `nodes` has.
+        for (index, pod) in snapshot.pods.iter().enumerate().filter(|(_, pod)| !pod.host_network) {
+            holders.extend(pod.addresses.iter().map(|address| (address.to_canonical(), index)));
         }
-        for (address, mut claims) in claims {
-            claims.dedup_by_key(|claim| claim.pod);
-            held.entry(address).or_insert_with(|| {
+        holders.sort_unstable();
+        holders.dedup();
+        held.reserve(holders.len());
+        let mut claims = Vec::new();
+        for of_one in holders.chunk_by(|(one, _), (next, _)| one == next) {
+            let claim = |&(_, pod): &(IpAddr, usize)| Claim {
+                pod,
+                workload: workloads.of_pod[pod],
+                life: lifetimes[pod],
+            };
+            claims.clear();
+            claims.extend(of_one.iter().map(claim));
+            held.entry(of_one[0].0).or_insert_with(|| {
                 let spans = spans(&claims);
                 let bounds = spans.iter().flat_map(|span| [span.begin, span.end]);
                 let finite = bounds.filter(|bound| *bound != Time::MIN && *bound != Time::MAX);
@@ -150,7 +152,7 @@ fn tunnels(node: &Node) -> impl Iterator<Item = IpAddr> {
         key.starts_with("flannel.alpha.coreos.com/") || key.starts_with("projectcalico.org/")
     };
     node.meta.annotations.iter().filter(move |(key, _)| by_cni(key)).filter_map(|(_, value)| {
-        value.split_once('/').map_or(value.as_str(), |(address, _)| address).parse().ok()
+        value.split_once('/').map_or(value, |(address, _)| address).parse().ok()
     })
 }
 

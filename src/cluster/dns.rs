@@ -42,7 +42,7 @@ impl Cluster {
         if !self.is_dns_namespace(&meta.namespace) {
             return false;
         }
-        let app = meta.labels.get("k8s-app").map(String::as_str);
+        let app = meta.labels.get("k8s-app");
         matches!(app, Some("kube-dns" | "node-local-dns" | "coredns"))
             || meta.labels.contains_key("dns.operator.openshift.io/daemonset-dns")
             || self.is_behind_dns_service(|backend| backend.pods.contains(&pod))

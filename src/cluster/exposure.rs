@@ -240,7 +240,7 @@ const SCRAPED: &str = "it is scraped, by the annotation prometheus.io/scrape of"
 fn scrape(annotations: &Labels) -> Option<String> {
     let asks = annotations.get("prometheus.io/scrape");
     let asks = asks.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
-    let port = annotations.get("prometheus.io/port").cloned();
+    let port = annotations.get("prometheus.io/port").map(str::to_owned);
     asks.then(|| format!("from Prometheus{}", on(port.into_iter().collect())))
 }
 

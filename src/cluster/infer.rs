@@ -58,7 +58,7 @@ impl Cluster {
         let mut labels = template.into_iter().chain(pods);
         workload.name == name
             || labels.any(|labels| {
-                NAMES.iter().any(|key| labels.get(*key).is_some_and(|value| value == name))
+                NAMES.iter().any(|key| labels.get(key).is_some_and(|value| value == name))
             })
     }
 

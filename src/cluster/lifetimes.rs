@@ -51,7 +51,7 @@ fn lifetime(pod: &Pod, moments: &[Moment]) -> Lifetime {
 }
 
 fn holding<'a>(pod: &'a Pod, moments: &'a [Moment]) -> impl Iterator<Item = &'a Moment> {
-    moments.iter().filter(|moment| moment.pods.contains(&pod.meta.uid))
+    moments.iter().filter(|moment| moment.holds(pod))
 }
 
 fn last_seen(pod: &Pod, moments: &[Moment]) -> Option<Time> {
@@ -70,6 +70,10 @@ fn gone(pod: &Pod, moments: &[Moment]) -> Option<Time> {
 }
 
 fn missing(pod: &Pod, moments: &[Moment]) -> Option<Time> {
+    // Found in one, missing in another.
+    if moments.len() < 2 {
+        return None;
+    }
     // A snapshot without a time may be the latest of all.
     if holding(pod, moments).any(|moment| moment.time.is_none()) {
         return None;

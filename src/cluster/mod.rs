@@ -9,6 +9,7 @@ pub mod dns;
 pub mod endpoints;
 pub mod exposure;
 pub mod infer;
+pub mod labels;
 pub mod lifetimes;
 pub mod model;
 pub mod names;
@@ -22,9 +23,10 @@ pub mod spans;
 pub(crate) mod tests_support;
 pub mod workloads;
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
+use hashbrown::HashMap;
 use lifetimes::Lifetime;
 use model::Snapshot;
 use rewrites::Rewrite;
@@ -100,7 +102,7 @@ impl Cluster {
     /// What the log stage must know. A record at a change, or later, stands behind it. Loopback is known without a snapshot's
     /// word, so that CoreDNS's own lookups are not bounded with those of strangers.
     pub fn hands(&self) -> crate::log::Hands {
-        let mut changes: HashMap<IpAddr, Vec<crate::time::Time>> = HashMap::new();
+        let mut changes = HashMap::new();
         if self.snapshot.given {
             changes.extend(self.addresses.changes().map(|(ip, times)| (ip, times.to_vec())));
             changes.insert(Ipv4Addr::LOCALHOST.into(), Vec::new());

@@ -10,8 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::time::Time;
 
-/// Labels, or a Service's selector.
-pub type Labels = BTreeMap<String, String>;
+pub use super::labels::Labels;
 
 /// All snapshots given, joined by uid: of two states of an object the later snapshot's counts.
 #[derive(Clone, Debug, Default)]
@@ -72,14 +71,22 @@ pub struct Moment {
     pub time: Option<Time>,
     /// Whether its capture record says that pods were listed cluster-wide.
     pub pods_cluster_wide: bool,
-    /// Uids of the pods it holds.
-    pub pods: HashSet<String>,
-    /// Namespaces of the pods it holds.
+    /// Uids of the pods it holds. `None`: it is the only snapshot, and holds all pods that there are.
+    pub pods: Option<HashSet<String>>,
+    /// Namespaces of the pods it holds, if it is not the only snapshot.
     pub namespaces: HashSet<String>,
     /// Uid of its namespace kube-system: snapshots of different clusters are refused.
     pub cluster: Option<String>,
     /// Pods that its capture record lists as gone: uid → when.
     pub gone: BTreeMap<String, Time>,
+}
+
+impl Moment {
+    /// Whether it holds this pod. Of one without a uid nobody can tell.
+    pub fn holds(&self, pod: &Pod) -> bool {
+        let uid = &pod.meta.uid;
+        !uid.is_empty() && self.pods.as_ref().is_none_or(|pods| pods.contains(uid))
+    }
 }
 
 /// What every object has.

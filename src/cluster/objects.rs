@@ -23,11 +23,11 @@ pub(crate) use meta::masked;
 pub(crate) use shell::{Shell, documents};
 
 /// Reads one object. `dns_namespaces`: where a ConfigMap's Corefile counts.
-pub(crate) fn read(item: &Item<'_>, dns_namespaces: &[String]) -> Read {
-    let (shell, mut notes) = (&item.shell, Vec::new());
-    let object = match item.kind {
+pub(crate) fn read(shell: &Shell<'_>, dns_namespaces: &[String]) -> Read {
+    let mut notes = Vec::new();
+    let object = match shell.kind {
         "" => Err("it has no kind".to_owned()),
-        _ if !is_read(item) => Ok(Object::Skipped(skipped_name(item))),
+        _ if !is_read(shell) => Ok(Object::Skipped(skipped_name(shell))),
         _ if shell.repeated.is_some() => {
             Err(format!("the key `{}` stands there twice", shell.repeated.unwrap_or_default()))
         }
@@ -41,19 +41,19 @@ pub(crate) fn read(item: &Item<'_>, dns_namespaces: &[String]) -> Read {
         "ConfigMap" => config::read(shell, dns_namespaces),
         "Ingress" => entrance::ingress(shell).map(Box::new).map(Object::Entrance),
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute" => {
-            entrance::route(shell, item.kind).map(Box::new).map(Object::Entrance)
+            entrance::route(shell, shell.kind).map(Box::new).map(Object::Entrance)
         }
         "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration" => {
-            entrance::webhooks(shell, item.kind).map(Box::new).map(Object::Entrance)
+            entrance::webhooks(shell, shell.kind).map(Box::new).map(Object::Entrance)
         }
         "APIService" => entrance::api_service(shell).map(Box::new).map(Object::Entrance),
         "Gateway" => entrance::gateway(shell).map(Box::new).map(Object::Gateway),
         "ServiceMonitor" | "PodMonitor" => {
-            monitor::read(shell, item.kind).map(Box::new).map(Object::Monitor)
+            monitor::read(shell, shell.kind).map(Box::new).map(Object::Monitor)
         }
-        _ => controller::read(shell, item.kind).map(Box::new).map(Object::Controller),
+        _ => controller::read(shell, shell.kind).map(Box::new).map(Object::Controller),
     };
-    let kind = if item.kind.is_empty() { "object" } else { item.kind };
+    let kind = if shell.kind.is_empty() { "object" } else { shell.kind };
     let who = || format!("{kind} {}", meta::who(shell));
     match object {
         Ok(object) => {
@@ -62,33 +62,23 @@ pub(crate) fn read(item: &Item<'_>, dns_namespaces: &[String]) -> Read {
         }
         Err(why) => {
             let broken = vec![format!("{}: {why}", who())];
-            Read { object: Object::Nothing, broken, hidden: hidden(item) }
+            Read { object: Object::Nothing, broken, hidden: hidden(shell).map(Box::new) }
         }
     }
 }
 
 /// An object that could not be read, and might have led traffic to pods: what it was, and the one namespace in which those
 /// pods are, if there can be no other.
-fn hidden(item: &Item<'_>) -> Option<model::Hidden> {
-    let own = matches!(item.kind, "Ingress" | "Service");
+fn hidden(shell: &Shell<'_>) -> Option<model::Hidden> {
+    let own = matches!(shell.kind, "Ingress" | "Service");
     let leads = own
-        || item.kind.ends_with("Route")
-        || item.kind.ends_with("WebhookConfiguration")
-        || matches!(item.kind, "Gateway" | "APIService" | "ServiceMonitor" | "PodMonitor");
+        || shell.kind.ends_with("Route")
+        || shell.kind.ends_with("WebhookConfiguration")
+        || matches!(shell.kind, "Gateway" | "APIService" | "ServiceMonitor" | "PodMonitor");
     leads.then(|| model::Hidden {
-        object: format!("{} {}", item.kind, meta::who(&item.shell)),
-        namespace: own.then(|| meta::namespace(&item.shell)).flatten(),
+        object: format!("{} {}", shell.kind, meta::who(shell)),
+        namespace: own.then(|| meta::namespace(shell)).flatten(),
     })
-}
-
-/// An object in its file: its kind known, nothing else of it read.
-pub(crate) struct Item<'a> {
-    /// `Pod`
-    pub(crate) kind: &'a str,
-    /// `apps/v1`; empty if the file does not say.
-    pub(crate) api: &'a str,
-    /// Its fields.
-    pub(crate) shell: Shell<'a>,
 }
 
 /// An object as it was read, and what of it could not be: fragments that begin with its kind and name.
@@ -96,7 +86,7 @@ pub(crate) struct Read {
     pub(crate) object: Object,
     pub(crate) broken: Vec<String>,
     /// If all of it is lost, what that may hide.
-    pub(crate) hidden: Option<model::Hidden>,
+    pub(crate) hidden: Option<Box<model::Hidden>>,
 }
 
 /// What an object was. Each is moved several times on its way into the snapshot, and is large: the box is not.
@@ -115,7 +105,7 @@ pub(crate) enum Object {
     Gateway(Box<model::Gateway>),
     Monitor(Box<model::Monitor>),
     Corefile(Box<model::Corefile>),
-    Capture(CaptureRecord),
+    Capture(Box<CaptureRecord>),
     /// Any other ConfigMap, or an object that is broken.
     Nothing,
     /// Of a kind that kico does not read.
@@ -183,18 +173,18 @@ pub(crate) fn is_known(kind: &str) -> bool {
     groups(kind).is_some()
 }
 
-fn group<'a>(item: &Item<'a>) -> &'a str {
-    item.api.split_once('/').map_or("", |(group, _)| group)
+fn group<'a>(shell: &Shell<'a>) -> &'a str {
+    shell.api.split_once('/').map_or("", |(group, _)| group)
 }
 
-fn is_read(item: &Item<'_>) -> bool {
-    groups(item.kind).is_some_and(|groups| item.api.is_empty() || groups.contains(&group(item)))
+fn is_read(shell: &Shell<'_>) -> bool {
+    groups(shell.kind).is_some_and(|groups| shell.api.is_empty() || groups.contains(&group(shell)))
 }
 
 /// Its kind, with the group where the kind alone would be taken for one that is read.
-fn skipped_name(item: &Item<'_>) -> String {
-    match is_known(item.kind) {
-        true => format!("{}.{}", item.kind, group(item)),
-        false => item.kind.to_owned(),
+fn skipped_name(shell: &Shell<'_>) -> String {
+    match is_known(shell.kind) {
+        true => format!("{}.{}", shell.kind, group(shell)),
+        false => shell.kind.to_owned(),
     }
 }

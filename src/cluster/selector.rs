@@ -14,11 +14,12 @@ pub fn matches_map(selector: &Labels, labels: &Labels) -> bool {
 
 /// Whether a label selector matches. An operator that the API does not know matches nothing.
 pub fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
-    let equal = selector.match_labels.iter().flatten().all(|(k, v)| labels.get(k) == Some(v));
+    let same = |(key, value): (&String, &String)| labels.get(key) == Some(value.as_str());
+    let equal = selector.match_labels.iter().flatten().all(same);
     equal
         && selector.match_expressions.iter().flatten().all(|requirement| {
             let value = labels.get(&requirement.key);
-            let listed = || requirement.values.iter().flatten().any(|v| Some(v) == value);
+            let listed = || requirement.values.iter().flatten().any(|v| Some(v.as_str()) == value);
             match requirement.operator.as_str() {
                 "In" => listed(),
                 // A pod without the key fits NotIn.
@@ -44,14 +45,14 @@ impl<'a> LabelIndex<'a> {
     ) -> LabelIndex<'a> {
         let mut lists: HashMap<_, Vec<usize>> = HashMap::new();
         for service in services {
-            for (key, value) in &service.selector {
-                let key = (service.meta.namespace.as_str(), key.as_str(), value.as_str());
+            for (key, value) in service.selector.iter() {
+                let key = (service.meta.namespace.as_str(), key, value);
                 lists.entry(key).or_default();
             }
         }
         for (index, namespace, labels) in objects {
-            for (key, value) in labels {
-                if let Some(list) = lists.get_mut(&(namespace, key.as_str(), value.as_str())) {
+            for (key, value) in labels.iter() {
+                if let Some(list) = lists.get_mut(&(namespace, key, value)) {
                     list.push(index);
                 }
             }
@@ -61,8 +62,8 @@ impl<'a> LabelIndex<'a> {
 
     /// The objects that a Service's selector matches, as [`matches_map`] has it, ascending.
     pub fn matching(&self, service: &'a Service) -> Vec<usize> {
-        let of = |(key, value): (&'a String, &'a String)| {
-            let key = (service.meta.namespace.as_str(), key.as_str(), value.as_str());
+        let of = |(key, value): (&'a str, &'a str)| {
+            let key = (service.meta.namespace.as_str(), key, value);
             self.lists.get(&key).map_or(&[][..], Vec::as_slice)
         };
         let lists: Vec<&[usize]> = service.selector.iter().map(of).collect();
@@ -117,7 +118,8 @@ mod tests {
             assert_eq!(matches(&selector, &labels("tier=x")), without, "{operator} {values:?}");
         }
         assert!(matches(&LabelSelector::default(), &labels("")));
-        let both = LabelSelector { match_labels: Some(labels("tier=x")), ..one("Exists", &[]) };
+        let both =
+            LabelSelector { match_labels: Some(labels("tier=x").to_map()), ..one("Exists", &[]) };
         assert!(matches(&both, &labels("app=a tier=x")));
         assert!(!matches(&both, &labels("app=a")) && !matches(&both, &labels("tier=x")));
     }

@@ -19,7 +19,7 @@ use anyhow::bail;
 use super::model::{Hidden, Moment, Snapshot};
 use super::objects::{CaptureRecord, Object, Read};
 use crate::text;
-use documents::Fault;
+use documents::{Fault, Reads};
 
 /// Reads and joins everything that `--snapshot` names. `dns_namespaces`: `--dns-namespace`, beside the usual two.
 /// Refuses what does not parse, and snapshots of different clusters; objects that are broken are named in the result.
@@ -110,7 +110,7 @@ fn take(path: &Path, dns_namespaces: &[String]) -> anyhow::Result<Take> {
     Ok(take)
 }
 
-fn read_file(path: &Path, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
+fn read_file(path: &Path, dns_namespaces: &[String]) -> Result<Reads, Fault> {
     documents::read(&files::text(path)?, dns_namespaces)
 }
 
@@ -133,40 +133,27 @@ impl Take {
     }
 
     /// Adds a file's objects.
-    fn add(&mut self, file: &str, reads: Vec<Read>) {
-        self.objects.reserve(reads.len());
-        self.moment.pods.reserve(reads.len());
-        for Read { object, broken, hidden } in reads {
-            self.hidden.extend(hidden);
+    fn add(&mut self, file: &str, reads: Reads) {
+        let all: usize = reads.iter().map(Vec::len).sum();
+        self.objects.reserve(all);
+        for Read { object, broken, hidden } in reads.into_iter().flatten() {
+            self.hidden.extend(hidden.map(|hidden| *hidden));
             self.broken.extend(broken.iter().map(|what| shown(&format!("{file}: {what}"))));
             self.moment.time = self.moment.time.max(object.latest());
             match object {
                 Object::Skipped(kind) => *self.skipped.entry(kind).or_default() += 1,
-                Object::Capture(record) => self.record(file, record),
+                Object::Capture(record) => self.record(file, *record),
                 Object::Nothing => {}
                 object => {
-                    self.note(file, &object);
+                    if let Object::Namespace(meta) = &object
+                        && meta.name == "kube-system"
+                        && !meta.uid.is_empty()
+                    {
+                        self.clusters.push((file.to_owned(), meta.uid.clone()));
+                    }
                     self.objects.push(object);
                 }
             }
-        }
-    }
-
-    fn note(&mut self, file: &str, object: &Object) {
-        match object {
-            Object::Pod(pod, _) => {
-                // Without a uid nobody can tell whether a later snapshot lacks it.
-                if !pod.meta.uid.is_empty() {
-                    self.moment.pods.insert(pod.meta.uid.clone());
-                }
-                if !self.moment.namespaces.contains(&pod.meta.namespace) {
-                    self.moment.namespaces.insert(pod.meta.namespace.clone());
-                }
-            }
-            Object::Namespace(meta) if meta.name == "kube-system" && !meta.uid.is_empty() => {
-                self.clusters.push((file.to_owned(), meta.uid.clone()));
-            }
-            _ => {}
         }
     }
 

@@ -1,6 +1,8 @@
 //! The pods that claim one address → the spans of time in which each is a candidate (SEMANTICS 4).
 //! A span holds its begin and not its end, so that a record at a change stands behind it.
 
+use smallvec::{SmallVec, smallvec};
+
 use super::lifetimes::Lifetime;
 use super::workloads::WorkloadId;
 use crate::time::{SECOND, Time};
@@ -36,11 +38,14 @@ pub struct Span {
     pub finished: bool,
 }
 
+/// From when to when a pod holds. Nearly always in one piece.
+type Hold = SmallVec<[(Time, Time); 1]>;
+
 /// All claims to one address, each cut where others surely hold it. Every pod keeps at least one span. The work is
 /// quadratic, and an address has few claims: a pod network hands an address out again last of all.
 pub fn spans(claims: &[Claim]) -> Vec<Span> {
-    let holds: Vec<Vec<(Time, Time)>> = claims.iter().map(|claim| hold(claim, claims)).collect();
-    let sure: Vec<Option<(Time, Time)>> =
+    let holds: SmallVec<[Hold; 1]> = claims.iter().map(|claim| hold(claim, claims)).collect();
+    let sure: SmallVec<[Option<(Time, Time)>; 1]> =
         claims.iter().zip(&holds).map(|(claim, hold)| surely(claim, hold)).collect();
     let mut spans = Vec::with_capacity(claims.len());
     for (index, (claim, hold)) in claims.iter().zip(&holds).enumerate() {
@@ -64,13 +69,13 @@ pub fn spans(claims: &[Claim]) -> Vec<Span> {
 /// From when to when a pod holds, before any extension. A pod whose end nobody saw ends where the next one surely
 /// holds; if it was seen after that one had finished, it only came later than it seems to (its sandbox was made anew, with
 /// another address), and holds again from there on.
-fn hold(claim: &Claim, claims: &[Claim]) -> Vec<(Time, Time)> {
+fn hold(claim: &Claim, claims: &[Claim]) -> Hold {
     let life = &claim.life;
     let (mut begin, end) = (life.may, life.end.unwrap_or(Time::MAX));
     let from = life.sure.unwrap_or(life.may);
     // Without any start the next one cannot be told from the last one.
     if life.exact || from == Time::MIN {
-        return vec![(begin, end)];
+        return smallvec![(begin, end)];
     }
     let mut next: Vec<(Time, &Lifetime)> = claims
         .iter()
@@ -78,7 +83,7 @@ fn hold(claim: &Claim, claims: &[Claim]) -> Vec<(Time, Time)> {
         .filter(|(sure, _)| *sure > from && *sure < end)
         .collect();
     next.sort_by_key(|(sure, other)| (*sure, other.end));
-    let mut pieces = Vec::new();
+    let mut pieces = Hold::new();
     for (sure, other) in next {
         let over = other.end.filter(|over| other.exact && life.last_seen >= Some(*over));
         if sure > begin {

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::model::{Node, Pod, Snapshot};
 use super::tests_support::*;
 use super::*;

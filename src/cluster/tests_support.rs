@@ -82,7 +82,7 @@ pub(crate) fn controller(kind: &str, namespace: &str, name: &str, pairs: &str) -
         meta,
         template_labels: labels(pairs),
         selector: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector {
-            match_labels: Some(labels(pairs)),
+            match_labels: Some(labels(pairs).to_map()),
             match_expressions: None,
         }),
         ..Controller::default()
@@ -154,7 +154,7 @@ pub(crate) fn slice(
 pub(crate) fn moment(clock: &str, pods: &[&Pod]) -> Moment {
     Moment {
         time: Some(at(clock)),
-        pods: pods.iter().map(|pod| pod.meta.uid.clone()).collect(),
+        pods: Some(pods.iter().map(|pod| pod.meta.uid.clone()).collect()),
         namespaces: pods.iter().map(|pod| pod.meta.namespace.clone()).collect(),
         ..Moment::default()
     }

@@ -1,8 +1,6 @@
 //! Pod → workload: the controller chain (SEMANTICS 4), from references only; what is inferred from a name is marked.
 //! An owner counts only in the pod's own namespace, as the API has it: no reference reaches into another one.
 
-use std::collections::BTreeMap;
-
 use hashbrown::HashMap;
 
 use super::model::{Controller, Meta, Owner, Pod, Snapshot};
@@ -44,7 +42,7 @@ impl Workloads {
     pub fn new(snapshot: &Snapshot) -> Workloads {
         let controllers = Controllers::new(&snapshot.controllers);
         let tops: Vec<Top> = snapshot.pods.iter().map(|pod| controllers.top_of(pod)).collect();
-        let mut found: BTreeMap<(&str, &str, &str), Workload> = BTreeMap::new();
+        let mut found: HashMap<(&str, &str, &str), Workload> = HashMap::new();
         for (index, controller) in snapshot.controllers.iter().enumerate() {
             if steps_up(&controller.kind) && controller.meta.owner.is_some() {
                 continue;
@@ -62,7 +60,8 @@ impl Workloads {
             workload.pods.push(index);
             workload.inferred |= top.inferred;
         }
-        let list: Vec<Workload> = found.into_values().collect();
+        let mut list: Vec<Workload> = found.into_values().collect();
+        list.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
         let mut of_pod = vec![WorkloadId(0); snapshot.pods.len()];
         for (id, workload) in (0..).map(WorkloadId).zip(&list) {
             for &pod in &workload.pods {
@@ -83,8 +82,12 @@ impl Workloads {
     }
 }
 
+fn key(workload: &Workload) -> (&str, &str, &str) {
+    (&workload.namespace, &workload.kind, &workload.name)
+}
+
 fn entry<'m, 'a>(
-    found: &'m mut BTreeMap<(&'a str, &'a str, &'a str), Workload>,
+    found: &'m mut HashMap<(&'a str, &'a str, &'a str), Workload>,
     namespace: &'a str,
     kind: &'a str,
     name: &'a str,
@@ -174,7 +177,7 @@ fn absent<'a>(pod: &'a Pod, owner: &'a Owner) -> Top<'a> {
     }
     let less_hash = |label: &str| {
         let hash = pod.meta.labels.get(label).filter(|hash| !hash.is_empty())?;
-        let name = owner.name.strip_suffix(hash.as_str())?.strip_suffix('-')?;
+        let name = owner.name.strip_suffix(hash)?.strip_suffix('-')?;
         Some(name).filter(|name| !name.is_empty())
     };
     if let Some(name) = less_hash("rollouts-pod-template-hash") {

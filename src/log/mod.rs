@@ -26,9 +26,10 @@ pub mod tally_csv;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::OnceLock;
+
+use hashbrown::HashMap;
 
 use crate::time::Time;
 

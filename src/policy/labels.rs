@@ -37,12 +37,12 @@ pub(super) fn is_volatile(key: &str) -> bool {
 }
 
 /// The labels that all of them have with the same value, less the volatile ones. Of none: none.
-pub(super) fn common<'a>(mut all: impl Iterator<Item = &'a Labels>) -> Labels {
+pub(super) fn common<'a>(mut all: impl Iterator<Item = &'a Labels>) -> BTreeMap<String, String> {
     let Some(first) = all.next() else { return BTreeMap::new() };
-    let mut labels = first.clone();
+    let mut labels = first.to_map();
     labels.retain(|key, _| !is_volatile(key));
     for other in all {
-        labels.retain(|key, value| other.get(key) == Some(value));
+        labels.retain(|key, value| other.get(key) == Some(value.as_str()));
     }
     labels
 }
@@ -150,9 +150,9 @@ mod tests {
     fn common_labels_are_those_of_all() {
         let a = labels(&[("app", "x"), ("tier", "a"), ("job-name", "x-1")]);
         let b = labels(&[("app", "x"), ("tier", "b"), ("job-name", "x-1")]);
-        assert_eq!(common([&a, &b].into_iter()), labels(&[("app", "x")]));
-        assert_eq!(common([&a, &Labels::new()].into_iter()), labels(&[]));
-        assert_eq!(common(std::iter::empty()), labels(&[]));
+        assert_eq!(common([&a, &b].into_iter()), labels(&[("app", "x")]).to_map());
+        assert_eq!(common([&a, &Labels::default()].into_iter()), BTreeMap::new());
+        assert_eq!(common(std::iter::empty()), BTreeMap::new());
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
             ("app\": {}", "x", false),
         ] {
             let selector = LabelSelector {
-                match_labels: Some(labels(&[(key, value)])),
+                match_labels: Some(labels(&[(key, value)]).to_map()),
                 ..LabelSelector::default()
             };
             assert_eq!(is_legal(&selector), legal, "{key}={value}");

@@ -19,14 +19,14 @@ impl World {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let named = |name: &&str| Meta { name: (*name).into(), ..Meta::default() };
         let namespace = |name: &&str| Meta {
-            labels: self.namespaces().remove(*name).unwrap_or_default(),
+            labels: self.namespaces().remove(*name).unwrap_or_default().into(),
             ..named(name)
         };
         let pods: Vec<Pod> = (0..self.pods.len()).map(|pod| self.pod(pod)).collect();
         let moment = Moment {
             path: "pods.json".into(),
             time: Some(START + 4 * HOUR),
-            pods: pods.iter().map(|pod| pod.meta.uid.clone()).collect(),
+            pods: Some(pods.iter().map(|pod| pod.meta.uid.clone()).collect()),
             namespaces: NAMESPACES.iter().chain([&SYSTEM]).map(|n| (*n).to_owned()).collect(),
             ..Moment::default()
         };
@@ -75,7 +75,7 @@ impl World {
                 namespace: load.namespace.clone(),
                 name: made.name.clone(),
                 uid: format!("pod-{index}"),
-                labels: made.labels.clone(),
+                labels: made.labels.clone().into(),
                 created: Some(made.start),
                 owner,
                 ..Meta::default()
@@ -131,8 +131,8 @@ impl World {
                 }),
                 _ => selector.clone(),
             },
-            template_labels: load.labels.clone(),
-            template_annotations: BTreeMap::new(),
+            template_labels: load.labels.clone().into(),
+            template_annotations: Default::default(),
             template_containers: containers.iter().cloned().collect(),
             template_host_network: load.host,
             schedule: String::new(),
@@ -247,7 +247,7 @@ fn service(made: &super::Service, world: &World) -> Service {
             ..Meta::default()
         },
         kind: made.kind.into(),
-        selector: made.selector.clone(),
+        selector: made.selector.clone().into(),
         ports: made
             .ports
             .iter()

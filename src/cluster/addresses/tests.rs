@@ -119,7 +119,7 @@ fn what_a_later_snapshot_lacks_ended_by_then_and_before_if_the_address_went_on()
     check(&alone, &[("11:59:59", "old"), ("12:00:05", "old"), ("12:00:06", "-")]);
     let new = since(of("new", "b"), "11:00:00");
     let mut moments = moments;
-    moments[1].pods.insert(new.meta.uid.clone());
+    moments[1].pods.get_or_insert_default().insert(new.meta.uid.clone());
     let both = made(vec![old, other, new], moments);
     check(&both, &[("10:59:00", "old"), ("11:00:01", "new+old"), ("11:00:02", "new")]);
 }
@@ -326,7 +326,7 @@ fn any_cluster() -> impl Strategy<Value = Cluster> {
             }
             for (moment, seen) in moments.iter_mut().zip(seen) {
                 if seen {
-                    moment.pods.insert(pod.meta.uid.clone());
+                    moment.pods.get_or_insert_default().insert(pod.meta.uid.clone());
                 }
             }
             if let (1, Some(gone)) = (phase, gone) {

@@ -147,7 +147,7 @@ fn a_scrape_annotation_counts_on_pod_template_and_service() {
 }
 
 fn monitor(kind: &str, selector: &str, namespaces: Watched) -> Monitor {
-    let match_labels = Some(labels(selector)).filter(|labels| !labels.is_empty());
+    let match_labels = Some(labels(selector).to_map()).filter(|labels| !labels.is_empty());
     Monitor {
         kind: kind.into(),
         meta: meta("shop", "m"),
@@ -194,7 +194,8 @@ fn the_pods_that_a_gateway_runs_in_are_exposed() {
     check(snapshot.clone(), &[]);
     for at in [1, 3] {
         let label = (GATEWAY_NAME.to_owned(), "edge".to_owned());
-        snapshot.pods[at].meta.labels.extend([label]);
+        let labels = &mut snapshot.pods[at].meta.labels;
+        *labels = labels.to_map().into_iter().chain([label]).collect();
     }
     check(
         snapshot,

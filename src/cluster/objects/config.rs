@@ -36,7 +36,7 @@ pub(super) fn read(shell: &Shell<'_>, dns_namespaces: &[String]) -> Result<Objec
     // A uid is the cluster's: whoever may write a ConfigMap there is not believed.
     if meta.name == "kico-capture" && meta.uid.is_empty() {
         let data: CaptureData = meta::field(shell, "data")?;
-        return capture(&data.record.unwrap_or_default()).map(Object::Capture);
+        return capture(&data.record.unwrap_or_default()).map(Box::new).map(Object::Capture);
     }
     if !dns_namespaces.contains(&meta.namespace) {
         return Ok(Object::Nothing);

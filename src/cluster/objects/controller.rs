@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use serde::Deserialize;
 
 use super::Shell;
-use super::meta::{self, KeptAnnotations, RawLabels};
+use super::meta::{self, KeptAnnotations, MatchLabels, RawLabels};
 use super::pod::PodSpec;
 use crate::cluster::model::Controller;
 
@@ -72,7 +72,7 @@ struct TemplateMeta {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Selector {
-    match_labels: Option<RawLabels>,
+    match_labels: Option<MatchLabels>,
     match_expressions: Option<Vec<Requirement>>,
 }
 

@@ -2,11 +2,13 @@
 //! everywhere; a key that stands twice, or a value of the wrong type, is the object's end.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use smallvec::SmallVec;
 
 use super::Shell;
 use crate::cluster::model::{Labels, Meta, Owner};
@@ -201,7 +203,22 @@ pub(super) struct RawLabels(pub(super) Labels);
 
 impl<'de> Deserialize<'de> for RawLabels {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RawLabels, D::Error> {
-        deserializer.deserialize_map(LabelsVisitor { keep: |_| true }).map(RawLabels)
+        let visitor = LabelsVisitor { keep: |_| true, of: |pairs| Labels::of_sorted(pairs) };
+        deserializer.deserialize_map(visitor).map(RawLabels)
+    }
+}
+
+/// The labels of a label selector, as the API's own type has them.
+#[derive(Default)]
+pub(super) struct MatchLabels(pub(super) BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for MatchLabels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MatchLabels, D::Error> {
+        fn owned(pairs: &[Pair<'_>]) -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+        }
+        let visitor = LabelsVisitor { keep: |_| true, of: owned };
+        deserializer.deserialize_map(visitor).map(MatchLabels)
     }
 }
 
@@ -228,30 +245,75 @@ pub(crate) fn is_kept(annotation: &str) -> bool {
 
 impl<'de> Deserialize<'de> for KeptAnnotations {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<KeptAnnotations, D::Error> {
-        deserializer.deserialize_map(LabelsVisitor { keep: is_kept }).map(KeptAnnotations)
+        let visitor = LabelsVisitor { keep: is_kept, of: |pairs| Labels::of_sorted(pairs) };
+        deserializer.deserialize_map(visitor).map(KeptAnnotations)
     }
 }
 
-struct LabelsVisitor {
+/// A key and its value, where they stand in the file.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+struct LabelsVisitor<T> {
     keep: fn(&str) -> bool,
+    /// Sorted pairs → what is kept of them.
+    of: fn(&[Pair<'_>]) -> T,
 }
 
-impl<'de> Visitor<'de> for LabelsVisitor {
-    type Value = Labels;
+impl<'de, T> Visitor<'de> for LabelsVisitor<T> {
+    type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a map of texts")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
-        let mut labels = Labels::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        // Sorted, as the API server writes them; and any that are not.
+        let mut sorted: SmallVec<[Pair<'de>; 8]> = SmallVec::new();
+        let mut others = BTreeMap::new();
         while let Some(Text(key)) = map.next_key()? {
             if !(self.keep)(&key) {
                 map.next_value::<IgnoredAny>()?;
-            } else if labels.insert(key.into_owned(), map.next_value()?).is_some() {
+                continue;
+            }
+            let Text(value) = map.next_value()?;
+            if sorted.last().is_none_or(|(last, _)| *last < key) {
+                sorted.push((key, value));
+            } else if sorted.binary_search_by(|(known, _)| known.cmp(&key)).is_ok()
+                || others.insert(key, value).is_some()
+            {
                 return Err(A::Error::custom("a key stands there twice"));
             }
         }
-        Ok(labels)
+        if !others.is_empty() {
+            sorted.extend(others);
+            sorted.sort_unstable();
+        }
+        Ok((self.of)(&sorted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_may_stand_in_any_order_but_none_twice() {
+        for (json, expected) in [
+            (r#"{"a": "1", "b": "2", "c": "3"}"#, Some("a1 b2 c3")),
+            (r#"{"c": "3", "a": "1", "d": "4", "b": "2"}"#, Some("a1 b2 c3 d4")),
+            (r#"{}"#, Some("")),
+            (r#"{"a": "1", "a": "1"}"#, None),
+            (r#"{"a": "1", "b": "2", "a": "1"}"#, None),
+            (r#"{"b": "2", "a": "1", "c": "3", "a": "1"}"#, None),
+            (r#"{"b": "2", "a": "1", "b": "2"}"#, None),
+        ] {
+            let shown = |pairs: BTreeMap<String, String>| {
+                pairs.iter().map(|(k, v)| format!("{k}{v}")).collect::<Vec<_>>().join(" ")
+            };
+            let labels = serde_json::from_str(json).ok().map(|RawLabels(labels)| labels.to_map());
+            assert_eq!(labels.map(shown).as_deref(), expected, "{json}");
+            let map = serde_json::from_str(json).ok().map(|MatchLabels(map)| map);
+            assert_eq!(map.map(shown).as_deref(), expected, "{json}");
+        }
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn slice(shell: &Shell<'_>, notes: &mut Vec<String>) -> Result<Endpoi
     let meta = meta::read(shell)?;
     let endpoints: Vec<RawEndpoint<'_>> = meta::field(shell, "endpoints")?;
     let ports: Vec<RawEndpointPort> = meta::field(shell, "ports")?;
-    let service = meta.labels.get("kubernetes.io/service-name").cloned().unwrap_or_default();
+    let service = meta.labels.get("kubernetes.io/service-name").unwrap_or_default().to_owned();
     let endpoints = endpoints.into_iter().map(|endpoint| {
         let ip = |text: &Text<'_>| meta::address(text.as_str(), "endpoints", notes);
         Endpoint {

@@ -52,8 +52,11 @@ fn containers(
     own: Option<Vec<RawContainer<'_>>>,
     init: Option<Vec<RawContainer<'_>>>,
 ) -> Vec<Container> {
+    let own = own.unwrap_or_default();
     let sidecars = init.into_iter().flatten().filter(RawContainer::is_sidecar);
-    own.into_iter().flatten().chain(sidecars).map(RawContainer::container).collect()
+    let mut all = Vec::with_capacity(own.len());
+    all.extend(own.into_iter().chain(sidecars).map(RawContainer::container));
+    all
 }
 
 /// All of podIPs; podIP, which repeats the first of them, if there are none.
@@ -62,12 +65,11 @@ fn addresses(
     first: Option<Text<'_>>,
     notes: &mut Vec<String>,
 ) -> Vec<std::net::IpAddr> {
-    let mut texts: Vec<Text<'_>> = all.into_iter().flatten().filter_map(|entry| entry.ip).collect();
-    if texts.is_empty() {
-        texts.extend(first);
-    }
-    let mut addresses = Vec::new();
-    for text in &texts {
+    let all = all.unwrap_or_default();
+    let listed = all.iter().filter_map(|entry| entry.ip.as_ref());
+    let first = first.as_ref().filter(|_| listed.clone().next().is_none());
+    let mut addresses = Vec::with_capacity(all.len().max(1));
+    for text in listed.chain(first) {
         let address = meta::address(text.as_str(), "status.podIPs", notes);
         addresses.extend(address.filter(|address| !addresses.contains(address)));
     }
@@ -133,10 +135,10 @@ impl RawContainer<'_> {
             port: port.container_port.get(),
             protocol: port.protocol.unwrap_or_default(),
         };
-        Container {
-            name: self.name.unwrap_or_default(),
-            ports: self.ports.into_iter().flatten().map(port).collect(),
-        }
+        let declared = self.ports.unwrap_or_default();
+        let mut ports = Vec::with_capacity(declared.len());
+        ports.extend(declared.into_iter().map(port));
+        Container { name: self.name.unwrap_or_default(), ports }
     }
 }
 

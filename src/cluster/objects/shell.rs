@@ -25,6 +25,10 @@ const FIELDS: [&str; 10] = [
 /// An object's fields, or a list's objects.
 #[derive(Default)]
 pub(crate) struct Shell<'a> {
+    /// `Pod`. Empty until whoever knows the list has said it: not every object of a `PodList` says that it is a pod.
+    pub(crate) kind: &'a str,
+    /// `apps/v1`; empty if nobody says.
+    pub(crate) api: &'a str,
     fields: [Option<&'a RawValue>; FIELDS.len()],
     /// A list's objects; `null` is an empty list.
     pub(crate) items: Option<Vec<Shell<'a>>>,

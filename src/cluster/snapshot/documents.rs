@@ -7,7 +7,7 @@ use std::thread;
 use serde_json::error::Category;
 
 use super::yaml;
-use crate::cluster::objects::{self, Item, Read, Shell, masked};
+use crate::cluster::objects::{self, Read, Shell, masked};
 use crate::threads;
 
 /// Why a file is not read: a lower-case fragment that follows its path.
@@ -19,8 +19,11 @@ pub(super) enum Fault {
     Broken(String),
 }
 
+/// What was read, in pieces, in the order of the file: nothing is moved to be in one.
+pub(super) type Reads = Vec<Vec<Read>>;
+
 /// All objects of a text.
-pub(super) fn read(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
+pub(super) fn read(text: &str, dns_namespaces: &[String]) -> Result<Reads, Fault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let result = match text.trim_start().chars().next() {
         None => Err(Fault::Foreign("is empty: did `kubectl get` fail?".to_owned())),
@@ -35,7 +38,7 @@ pub(super) fn read(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, F
 }
 
 /// The objects of a JSON text, found but not read.
-pub(super) fn items(text: &str) -> Result<Vec<Item<'_>>, Fault> {
+pub(super) fn items(text: &str) -> Result<Vec<Shell<'_>>, Fault> {
     find(text).map_err(|NoItems { fault, .. }| fault)
 }
 
@@ -46,7 +49,7 @@ struct NoItems {
     is_syntax: bool,
 }
 
-fn find(text: &str) -> Result<Vec<Item<'_>>, NoItems> {
+fn find(text: &str) -> Result<Vec<Shell<'_>>, NoItems> {
     let mut items = Vec::new();
     for shell in objects::documents(text) {
         let shell = shell.map_err(|error| NoItems {
@@ -54,22 +57,26 @@ fn find(text: &str) -> Result<Vec<Item<'_>>, NoItems> {
             is_syntax: error.is_syntax() && !is_too_deep(&error),
         })?;
         let foreign = |fault| NoItems { fault, is_syntax: false };
-        flatten(shell, ("", ""), true, &mut items).map_err(foreign)?;
+        let mut all = flatten(shell, ("", ""), true).map_err(foreign)?;
+        match items.is_empty() {
+            true => items = all,
+            false => items.append(&mut all),
+        }
     }
     Ok(items)
 }
 
 /// Reads one object.
-pub(super) fn object(item: &Item<'_>, dns_namespaces: &[String]) -> Result<Read, Fault> {
-    if objects::is_known(item.kind) && item.shell.is_too_deep() {
+pub(super) fn object(item: &Shell<'_>, dns_namespaces: &[String]) -> Result<Read, Fault> {
+    if objects::is_known(item.kind) && item.is_too_deep() {
         return Err(Fault::Broken(format!("a {} {TOO_DEEP}", item.kind)));
     }
     Ok(objects::read(item, dns_namespaces))
 }
 
-/// `f` of each, in order, on as many threads as there may be. Not on rayon's: its threads may be waiting for this
-/// very snapshot, with logs in their hands.
-pub(super) fn parallel<T: Sync, R: Send>(all: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// `f` of each piece of them all, in order, on as many threads as there may be. Not on rayon's: its threads may be
+/// waiting for this very snapshot, with logs in their hands.
+pub(super) fn parallel<T: Sync, R: Send>(all: &[T], f: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
     const PIECE: usize = 32;
     // So many are read in less time than it takes to begin a thread.
     const FEW: usize = 128;
@@ -79,7 +86,7 @@ pub(super) fn parallel<T: Sync, R: Send>(all: &[T], f: impl Fn(&T) -> R + Sync) 
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             match all.chunks(PIECE).nth(at) {
-                Some(piece) => done.push((at, piece.iter().map(&f).collect::<Vec<_>>())),
+                Some(piece) => done.push((at, f(piece))),
                 None => return done,
             }
         }
@@ -99,15 +106,20 @@ pub(super) fn parallel<T: Sync, R: Send>(all: &[T], f: impl Fn(&T) -> R + Sync) 
         done
     });
     done.sort_unstable_by_key(|(at, _)| *at);
-    done.into_iter().flat_map(|(_, piece)| piece).collect()
+    done.into_iter().map(|(_, piece)| piece).collect()
 }
 
 const TOO_DEEP: &str = "is nested deeper than any Kubernetes object: it is refused";
 
 /// JSON; or YAML in flow style, which begins like it.
-fn json(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
+fn json(text: &str, dns_namespaces: &[String]) -> Result<Reads, Fault> {
     match find(text) {
-        Ok(items) => parallel(&items, |item| object(item, dns_namespaces)).into_iter().collect(),
+        Ok(items) => {
+            let read = |piece: &[Shell<'_>]| {
+                piece.iter().map(|item| object(item, dns_namespaces)).collect()
+            };
+            parallel(&items, read).into_iter().collect()
+        }
         Err(NoItems { fault: Fault::Broken(json), is_syntax: true })
             if holds(text, "apiVersion") && !yaml::is_too_much(text) =>
         {
@@ -121,39 +133,56 @@ fn json(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
     }
 }
 
-/// A list's objects, one by one. Those of a `PodList` need not say that they are pods: `listed` is the kind and version
-/// that the list gives them. `is_alone`: nothing but the object itself says that this is Kubernetes.
+/// A list's objects. Those of a `PodList` need not say that they are pods: `listed` is the kind and version that the list
+/// gives them. `is_alone`: nothing but the object itself says that this is Kubernetes.
 fn flatten<'a>(
     mut shell: Shell<'a>,
     listed: (&'a str, &'a str),
     is_alone: bool,
-    items: &mut Vec<Item<'a>>,
-) -> Result<(), Fault> {
-    let (kind, api) = match shell.word("kind") {
+) -> Result<Vec<Shell<'a>>, Fault> {
+    name(&mut shell, listed);
+    let list_of = shell.kind.strip_suffix("List").filter(|_| !shell.is_array);
+    let Some(mut all) = shell.items.take_if(|_| shell.is_array || list_of.is_some()) else {
+        check(&shell, is_alone)?;
+        return Ok(vec![shell]);
+    };
+    let listed = (list_of.unwrap_or_default(), shell.api);
+    if all.iter().any(|item| item.items.is_some()) {
+        let lists = all.into_iter().map(|item| flatten(item, listed, shell.is_array));
+        return Ok(lists.collect::<Result<Vec<_>, Fault>>()?.into_iter().flatten().collect());
+    }
+    // Objects alone, as nearly always: they stay where they are.
+    for item in &mut all {
+        name(item, listed);
+        check(item, shell.is_array)?;
+    }
+    Ok(all)
+}
+
+/// Says what kind an object is of.
+fn name<'a>(shell: &mut Shell<'a>, listed: (&'a str, &'a str)) {
+    (shell.kind, shell.api) = match shell.word("kind") {
         Some(kind) => (kind, shell.word("apiVersion").unwrap_or_default()),
         None => listed,
     };
-    let list_of = kind.strip_suffix("List").filter(|_| !shell.is_array);
-    if let Some(all) = shell.items.take_if(|_| shell.is_array || list_of.is_some()) {
-        let listed = (list_of.unwrap_or_default(), api);
-        return all.into_iter().try_for_each(|item| flatten(item, listed, shell.is_array, items));
-    }
-    if is_alone {
-        let foreign = match (kind, api) {
-            ("Config", "v1") => "is a kubeconfig, and no snapshot",
-            ("Status", "v1") => "is an error of the API server, and no snapshot",
-            ("", _) => "is JSON or YAML, but no Kubernetes object: it has no `kind`",
-            (kind, "") if !objects::is_known(kind) => {
-                "is JSON or YAML, but no Kubernetes object: it has no `apiVersion`"
-            }
-            _ => "",
-        };
-        if !foreign.is_empty() {
-            return Err(Fault::Foreign(foreign.to_owned()));
+}
+
+/// Whether an object that stands alone is one of Kubernetes.
+fn check(shell: &Shell<'_>, is_alone: bool) -> Result<(), Fault> {
+    let foreign = match (shell.kind, shell.api) {
+        _ if !is_alone => "",
+        ("Config", "v1") => "is a kubeconfig, and no snapshot",
+        ("Status", "v1") => "is an error of the API server, and no snapshot",
+        ("", _) => "is JSON or YAML, but no Kubernetes object: it has no `kind`",
+        (kind, "") if !objects::is_known(kind) => {
+            "is JSON or YAML, but no Kubernetes object: it has no `apiVersion`"
         }
+        _ => "",
+    };
+    match foreign.is_empty() {
+        true => Ok(()),
+        false => Err(Fault::Foreign(foreign.to_owned())),
     }
-    items.push(Item { kind, api, shell });
-    Ok(())
 }
 
 fn fault(error: &serde_json::Error) -> Fault {

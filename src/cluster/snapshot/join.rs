@@ -4,8 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use hashbrown::HashSet;
+
 use super::Take;
-use crate::cluster::model::{EndpointSlice, Meta, Snapshot};
+use crate::cluster::model::{EndpointSlice, Meta, Moment, Snapshot};
 use crate::cluster::objects::Object;
 
 /// Joins them; the order in which they were given does not matter.
@@ -18,7 +20,11 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
     let (mut slices, mut legacy, mut namespaces) = (Vec::new(), Vec::new(), Vec::new());
     let (mut nodes, mut policies, mut entrances) = (Vec::new(), Vec::new(), Vec::new());
     let (mut gateways, mut monitors, mut corefiles) = (Vec::new(), Vec::new(), Vec::new());
-    for take in takes {
+    let is_alone = takes.len() == 1;
+    for mut take in takes {
+        if !is_alone {
+            list(&mut take.moment, &take.objects);
+        }
         all.moments.push(take.moment);
         all.broken.extend(take.broken);
         all.hidden.extend(take.hidden);
@@ -57,6 +63,22 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
     all.corefiles = unboxed(corefiles, |file| [&file.namespace, &file.name, ""]);
     add_legacy(&mut all.slices, legacy);
     all
+}
+
+/// Says which pods a snapshot holds, so that they can be missing in another.
+fn list(moment: &mut Moment, objects: &[Object]) {
+    let mut uids = HashSet::new();
+    for object in objects {
+        let Object::Pod(pod, _) = object else { continue };
+        // Without a uid nobody can tell whether a later snapshot lacks it.
+        if !pod.meta.uid.is_empty() {
+            uids.insert(pod.meta.uid.clone());
+        }
+        if !moment.namespaces.contains(&pod.meta.namespace) {
+            moment.namespaces.insert(pod.meta.namespace.clone());
+        }
+    }
+    moment.pods = Some(uids);
 }
 
 fn named(meta: &Meta) -> [&str; 3] {

@@ -73,7 +73,7 @@ impl PolicyFiles {
             }
             Err(Fault::Foreign(why) | Fault::Broken(why)) => return Err(refuse(path, &why)),
         };
-        for Read { object, broken, .. } in reads {
+        for Read { object, broken, .. } in reads.into_iter().flatten() {
             // A broken Deployment is none of our business here.
             let is_ours =
                 |what: &&String| what.starts_with("NetworkPolicy ") || what.starts_with("object ");

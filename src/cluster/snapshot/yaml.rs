@@ -4,7 +4,7 @@
 //! serde_yaml builds a document whole before it gives anything of it, at some 25 MB/s. So `---` documents, and the
 //! items of kubectl's own list, are cut out of the text and parsed one by one, in parallel.
 
-use super::documents::{self, Fault};
+use super::documents::{self, Fault, Reads};
 use super::json::to_json;
 use crate::cluster::objects::{Object, Read, is_known};
 
@@ -15,7 +15,7 @@ const LARGEST: usize = 64 << 20;
 const MOST_BRACKETS: usize = 10_000;
 
 /// All objects of a YAML text.
-pub(super) fn read(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, Fault> {
+pub(super) fn read(text: &str, dns_namespaces: &[String]) -> Result<Reads, Fault> {
     if !documents::holds(text, "apiVersion") {
         return Err(Fault::Foreign("is neither JSON nor YAML of Kubernetes objects".to_owned()));
     }
@@ -35,14 +35,15 @@ pub(super) fn read(text: &str, dns_namespaces: &[String]) -> Result<Vec<Read>, F
     if units.is_empty() {
         return Err(Fault::Foreign("holds no Kubernetes object".to_owned()));
     }
-    let done = documents::parallel(&units, |unit| {
-        one(unit, dns_namespaces).map_err(|fault| locate(fault, text, unit.text))
-    });
-    let mut all = Vec::new();
-    for objects in done {
-        all.extend(objects?);
-    }
-    Ok(all)
+    let read = |piece: &[Unit<'_>]| {
+        let mut all = Vec::with_capacity(piece.len());
+        for unit in piece {
+            let objects = one(unit, dns_namespaces);
+            all.extend(objects.map_err(|fault| locate(fault, text, unit.text))?);
+        }
+        Ok(all)
+    };
+    documents::parallel(&units, read).into_iter().collect()
 }
 
 /// A text that the parser is given whole.

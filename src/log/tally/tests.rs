@@ -1,10 +1,11 @@
 //! The tally against the rule as it stands on paper: everything is collected first, then the rule is applied once.
 //! However the records are split, and whatever was merged before, the result must be the same.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use proptest::prelude::*;
 
 use super::*;

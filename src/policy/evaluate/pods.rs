@@ -160,7 +160,7 @@ impl<'a> Pods<'a> {
         let mut by_name = selector.clone();
         by_name.match_labels.iter_mut().for_each(|all| all.retain(|key, _| key == NAME_LABEL));
         by_name.match_expressions.iter_mut().for_each(|all| all.retain(|e| e.key == NAME_LABEL));
-        let labels = Labels::from([(NAME_LABEL.to_owned(), name.to_owned())]);
+        let labels = Labels::from_iter([(NAME_LABEL.to_owned(), name.to_owned())]);
         match matches(&by_name, &labels) {
             true if by_name != *selector => Match::Maybe,
             fits => is(fits),

@@ -143,7 +143,7 @@ fn jobs_and_bare_pods_are_selected_by_their_lasting_labels() {
     // A Job's own selector is its uid; the template says more than the one pod that is left.
     let job = world.controller("Job", "shop/report", "app=report,job-name=report-1");
     world.control(job).selector = Some(LabelSelector {
-        match_labels: Some(labels("controller-uid=1-2")),
+        match_labels: Some(labels("controller-uid=1-2").to_map()),
         match_expressions: None,
     });
     world.finish(job);
@@ -259,7 +259,7 @@ fn an_external_server_is_nobodys_ingress() {
 fn labels_that_kubernetes_would_refuse_never_reach_a_policy() {
     let (mut world, _, _, service) = sock_shop();
     let odd = world.orphan("Pod", "sock-shop/odd", "");
-    world.pod(odd).meta.labels.insert("app".into(), "x\n- {}".into());
+    world.pod(odd).meta.labels = labels("app=x\n- {}");
     world.asked(odd, service);
     world.leaves_out("none that Kubernetes would accept");
     let (mut world, ..) = sock_shop();
@@ -305,7 +305,7 @@ fn who_asked_for_pods_that_somebody_wrote_down_is_left_out_and_said() {
     let (mut world, user, db, _) = sock_shop();
     world.pod(db).addresses = vec!["10.1.0.9".parse().unwrap()];
     let manual = world.service("sock-shop/legacy", &[], &[tcp(27017)]);
-    world.cluster.snapshot.services[manual].selector.clear();
+    world.cluster.snapshot.services[manual].selector = labels("");
     world.cluster.snapshot.slices.push(EndpointSlice {
         endpoints: vec![Endpoint {
             addresses: vec!["10.1.0.9".parse().unwrap()],

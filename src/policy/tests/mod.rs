@@ -122,7 +122,7 @@ impl World {
                 ..Meta::default()
             },
             selector: Some(LabelSelector {
-                match_labels: Some(labels(selector)),
+                match_labels: Some(labels(selector).to_map()),
                 match_expressions: None,
             }),
             template_labels: labels(selector),
@@ -181,7 +181,7 @@ impl World {
         let service = self.service(name, &[], &[]);
         let of = &mut self.cluster.snapshot.services[service];
         (of.kind, of.external_name) = ("ExternalName".into(), target.into());
-        of.selector.clear();
+        of.selector = labels("");
         service
     }
 

@@ -37,7 +37,7 @@ fn odd_policy(values: &[&str]) -> Policy {
     let world = sock_shop().0;
     let mut policy = world.build().complete.remove(0);
     let labels = values.iter().enumerate().map(|(i, value)| (format!("l{i}"), value.to_string()));
-    let labels: Labels = labels.collect();
+    let labels: BTreeMap<_, _> = labels.collect();
     policy.object.metadata.labels = Some(labels.clone());
     let selector = &mut policy.object.spec.as_mut().unwrap().pod_selector;
     selector.as_mut().unwrap().match_labels = Some(labels);

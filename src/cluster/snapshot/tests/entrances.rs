@@ -122,7 +122,7 @@ fn gateways_and_monitors() {
     assert_eq!(pods.selector, Default::default());
     assert_eq!(pods.ports, [number(15090), name("metrics")].map(Option::unwrap));
     assert_eq!(service.namespaces, Watched::Named(vec!["a".into(), "b".into()]));
-    assert_eq!(service.selector.match_labels, Some(labels(&[("app", "web")])));
+    assert_eq!(service.selector.match_labels, Some(labels(&[("app", "web")]).to_map()));
     assert_eq!(service.selector.match_expressions.as_ref().unwrap()[0].operator, "Exists");
     assert_eq!(service.ports, [number(9090), name("admin"), name("metrics")].map(Option::unwrap));
 }

@@ -37,7 +37,7 @@ fn w31_egress_dns_whose_labels_fit_strangers_is_refused() {
     let dns = world.dns(53);
     let service = world.cluster.dns_services[0];
     // By labels that another workload of the namespace bears too; it is known by its Service alone.
-    world.control(dns).selector.as_mut().unwrap().match_labels = Some(labels("role=net"));
+    world.control(dns).selector.as_mut().unwrap().match_labels = Some(labels("role=net").to_map());
     world.pod(dns).meta.labels = labels("role=net");
     world.cluster.backends[service].workloads[0].pods =
         world.cluster.workloads.get(dns).pods.clone();

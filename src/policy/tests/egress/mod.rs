@@ -45,7 +45,7 @@ impl World {
     /// A Service whose endpoints somebody wrote down.
     fn by_hand(&mut self, name: &str, slices: &[(&[&str], u16)]) -> usize {
         let service = self.service(name, &[], &[]);
-        self.cluster.snapshot.services[service].selector = Selector::new();
+        self.cluster.snapshot.services[service].selector = Selector::default();
         self.cluster.slices.resize(service + 1, Vec::new());
         for (addresses, port) in slices {
             self.cluster.slices[service].push(self.cluster.snapshot.slices.len());

@@ -54,7 +54,7 @@ fn w24_egress_what_no_policy_can_say_is_listed_and_never_widened() {
         ),
         (|w, s| w.cluster.backends[s].foreign = vec!["10.9.9.9".into()], "not its own pods"),
         (|w, s| w.cluster.backends[s].workloads.clear(), "no pod and no template"),
-        (|w, s| w.cluster.snapshot.services[s].selector.clear(), "has no endpoints of it"),
+        (|w, s| w.cluster.snapshot.services[s].selector = labels(""), "has no endpoints of it"),
     ];
     for (change, part) in cases {
         let (mut world, user, ..) = shop();

@@ -179,7 +179,7 @@ fn w20_egress_the_controllers_expressions_are_kept_on_either_side() {
             values: Some(vec!["canary".into(), "beta".into()]),
         };
         world.control(id).selector = Some(LabelSelector {
-            match_labels: Some(labels(app)),
+            match_labels: Some(labels(app).to_map()),
             match_expressions: Some(vec![requirement]),
         });
     }

@@ -155,7 +155,7 @@ fn w20_the_controllers_expressions_are_kept() {
         values: Some(vec!["canary".into()]),
     };
     world.control(db).selector = Some(LabelSelector {
-        match_labels: Some(labels("app=user-db")),
+        match_labels: Some(labels("app=user-db").to_map()),
         match_expressions: Some(vec![requirement]),
     });
     let policy = world.only();

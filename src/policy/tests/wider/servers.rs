@@ -13,7 +13,7 @@ fn w21_policies_that_select_the_pods_already_are_named() {
             meta: Meta { namespace: namespace.into(), name: name.into(), ..Meta::default() },
             spec: NetworkPolicySpec {
                 pod_selector: Some(LabelSelector {
-                    match_labels: Some(labels(selector)),
+                    match_labels: Some(labels(selector).to_map()),
                     match_expressions: None,
                 }),
                 policy_types: types.map(|kind| vec![kind.into()]),
@@ -59,7 +59,7 @@ fn w24_servers_that_are_not_their_own_pods_are_refused() {
     world.cluster.snapshot.services[0].kind = "ExternalName".into();
     world.refuses("ExternalName");
     let (mut world, ..) = sock_shop();
-    world.cluster.snapshot.services[0].selector.clear();
+    world.cluster.snapshot.services[0].selector = labels("");
     world.refuses("no selector");
     let (mut world, ..) = sock_shop();
     world.cluster.snapshot.services[0].external_ips = vec!["203.0.113.7".into()];
@@ -161,7 +161,7 @@ fn w24_who_asked_for_an_alias_of_it_is_left_out_and_named() {
     // Pods that somebody wrote down behind it are reached as well.
     let (of, pod) =
         (&mut world.cluster.snapshot.services[service], &mut world.cluster.snapshot.pods[1]);
-    of.selector.clear();
+    of.selector = labels("");
     world.cluster.backends[service].workloads.clear();
     pod.addresses = vec!["10.1.0.9".parse().unwrap()];
     world.cluster.slices = vec![vec![0]];
