@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 /// For a terminal, and for messages: printable ASCII as it stands, everything else as `\xNN` or `\u{…}`.
 pub fn terminal(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(is_plain) {
+    // Nearly all are: to look at all of it at once is quicker than to stop at the first that is not.
+    if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);

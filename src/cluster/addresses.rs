@@ -1,6 +1,5 @@
 //! Address + time → who held it (SEMANTICS 4). Two owners that fit are both named, never guessed between.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
@@ -116,13 +115,24 @@ impl Addresses {
         self.held.contains_key(&address.to_canonical())
     }
 
+    /// When another set of pods fits this address; `None`: the snapshot does not have it.
+    pub fn changes_of(&self, address: IpAddr) -> Option<&[Time]> {
+        self.held.get(&address.to_canonical()).map(Held::changes)
+    }
+
     /// Every address that the snapshot has, and when another set of pods fits it: a record at a change or later stands
     /// behind it.
     pub fn changes(&self) -> impl Iterator<Item = (IpAddr, &[Time])> {
-        self.held.iter().map(|(address, held)| match held {
-            Held::Node(_) => (*address, &[][..]),
-            Held::Pods { changes, .. } => (*address, &changes[..]),
-        })
+        self.held.iter().map(|(address, held)| (*address, held.changes()))
+    }
+}
+
+impl Held {
+    fn changes(&self) -> &[Time] {
+        match self {
+            Held::Node(_) => &[],
+            Held::Pods { changes, .. } => changes,
+        }
     }
 }
 
@@ -219,17 +229,16 @@ fn untimed(spans: &[Span]) -> Holder {
 
 /// Two pods of one workload are one owner.
 fn one_workload<'a>(spans: impl Iterator<Item = &'a Span>) -> Holder {
-    let (mut workloads, mut pods) = (BTreeSet::new(), BTreeSet::new());
-    for span in spans {
-        workloads.insert(span.workload);
-        pods.insert(span.pod);
-    }
-    match (workloads.len(), workloads.first()) {
-        (1, Some(&workload)) => {
-            Holder::Workload { workload, pods: pods.into_iter().collect(), shared: false }
-        }
-        (0, _) => Holder::Unknown,
-        _ => Holder::Ambiguous(workloads.into_iter().collect()),
+    let (mut workloads, mut pods): (Vec<_>, Vec<_>) =
+        spans.map(|span| (span.workload, span.pod)).unzip();
+    workloads.sort_unstable();
+    workloads.dedup();
+    pods.sort_unstable();
+    pods.dedup();
+    match workloads[..] {
+        [] => Holder::Unknown,
+        [workload] => Holder::Workload { workload, pods, shared: false },
+        _ => Holder::Ambiguous(workloads),
     }
 }
 

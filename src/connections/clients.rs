@@ -14,6 +14,7 @@ use super::{Client, GroupBy, Totals};
 use crate::cluster::Cluster;
 use crate::cluster::addresses::Holder;
 use crate::cluster::workloads::WorkloadId;
+use crate::log::record::Outcome;
 use crate::log::tally::{Row, Tally};
 use crate::time::Time;
 
@@ -28,12 +29,20 @@ pub(super) struct Asker {
 }
 
 /// Everybody who asked.
+#[derive(Default)]
 pub(super) struct Askers {
     pub(super) list: Vec<Asker>,
     /// Row of the tally → index in `list`.
     pub(super) of_row: Vec<u32>,
-    /// Client addresses, and of these those that occur in the snapshot.
-    addresses: (u64, u64),
+    /// What the rows add to the totals: records by who asked, and client addresses.
+    totals: Totals,
+}
+
+/// What says who asked.
+pub(super) struct Finder<'a> {
+    cluster: &'a Cluster,
+    exclude: &'a [String],
+    lost: BTreeSet<IpAddr>,
 }
 
 /// What a client is, in one view: what rows are grouped by.
@@ -49,45 +58,17 @@ pub(super) enum Key {
     Unknown(IpAddr),
 }
 
-/// Finds out who asked, for every row. Rows are sorted by client.
-pub(super) fn askers(tally: &Tally, cluster: &Cluster, exclude: &[String]) -> Askers {
-    let changes: HashMap<IpAddr, &[Time]> = cluster.addresses.changes().collect();
-    let mut all = Askers { list: Vec::new(), of_row: Vec::new(), addresses: (0, 0) };
-    all.of_row.reserve(tally.rows.len());
-    let lost: BTreeSet<IpAddr> = tally.lost.iter().filter_map(|l| l.client).collect();
+impl<'a> Finder<'a> {
+    /// `exclude`: the namespaces whose clients are no evidence.
+    pub(super) fn new(tally: &Tally, cluster: &'a Cluster, exclude: &'a [String]) -> Finder<'a> {
+        Finder { cluster, exclude, lost: tally.lost.iter().filter_map(|l| l.client).collect() }
+    }
 
-    let push = |list: &mut Vec<Asker>, ip, seen| {
-        let holder = cluster.addresses.holder(ip, seen);
-        let excluded = is_excluded(&holder, cluster, exclude);
-        list.push(Asker { ip, holder, excluded, lost: lost.contains(&ip) });
-    };
-    for rows in tally.rows.chunk_by(|a, b| a.client == b.client) {
-        let Some(ip) = rows.first().map(|row| row.client) else { continue };
-        let bounds = changes.get(&ip).copied().unwrap_or_default();
-        let parts = parts(rows, bounds);
-        let first = all.list.len();
-        for (_, seen) in &parts {
-            push(&mut all.list, ip, *seen);
-        }
-        for rows in rows.chunk_by(|a, b| part(a, bounds) == part(b, bounds)) {
-            let part = rows.first().and_then(|row| part(row, bounds));
-            let at = parts.partition_point(|(other, _)| *other < part);
-            all.of_row.extend(repeat_n(index(first + at), rows.len()));
-        }
-        let askers = all.list.get(first..).unwrap_or_default();
-        if askers.iter().all(|a| a.holder == Holder::Loopback) {
-            continue;
-        }
-        let known = cluster.addresses.knows(ip);
-        all.addresses.0 += 1;
-        all.addresses.1 += u64::from(known);
+    fn asker(&self, ip: IpAddr, seen: Option<(Time, Time)>) -> Asker {
+        let holder = self.cluster.addresses.holder(ip, seen);
+        let excluded = is_excluded(&holder, self.cluster, self.exclude);
+        Asker { ip, holder, excluded, lost: self.lost.contains(&ip) }
     }
-    // An address all of whose names were given up: whose it is must still be known.
-    let kept: BTreeSet<IpAddr> = all.list.iter().map(|a| a.ip).collect();
-    for ip in lost.difference(&kept) {
-        push(&mut all.list, *ip, None);
-    }
-    all
 }
 
 /// A stretch in which an address does not change hands: the bounds before its first and its last moment. `None`, no
@@ -99,15 +80,37 @@ fn part(row: &Row, bounds: &[Time]) -> Part {
     row.seen.map(|(first, last)| (at(first), at(last)))
 }
 
-/// The parts of one address's rows, sorted, each with its first and last time.
-fn parts(rows: &[Row], bounds: &[Time]) -> Vec<(Part, Option<(Time, Time)>)> {
-    let mut parts: BTreeMap<Part, Option<(Time, Time)>> = BTreeMap::new();
+/// Parts, each with its first and last time.
+type Parts = BTreeMap<Part, Option<(Time, Time)>>;
+
+/// Rows of one part that stand together.
+struct Run {
+    part: Part,
+    rows: usize,
+    /// Answered, failed, unknown.
+    records: [u64; 3],
+}
+
+/// One address's rows, and the parts of them.
+fn runs(rows: &[Row], bounds: &[Time]) -> (Vec<Run>, Parts) {
+    let (mut runs, mut parts) = (Vec::new(), Parts::new());
     for rows in rows.chunk_by(|a, b| part(a, bounds) == part(b, bounds)) {
         let Some(part) = rows.first().map(|row| part(row, bounds)) else { continue };
-        let seen = parts.entry(part).or_default();
-        *seen = rows.iter().fold(*seen, |seen, row| join_times(seen, row.seen));
+        let mut run = Run { part, rows: rows.len(), records: [0; 3] };
+        let mut seen = None;
+        for row in rows {
+            seen = join_times(seen, row.seen);
+            for (kind, count) in &row.counts {
+                if let Some(sum) = run.records.get_mut(kind.rcode.outcome() as usize) {
+                    *sum += count;
+                }
+            }
+        }
+        let of_part = parts.entry(part).or_default();
+        *of_part = join_times(*of_part, seen);
+        runs.push(run);
     }
-    parts.into_iter().collect()
+    (runs, parts)
 }
 
 /// The span that covers both.
@@ -133,6 +136,53 @@ pub(super) fn index(at: usize) -> u32 {
 }
 
 impl Askers {
+    /// Finds out who asked these, all rows of one address.
+    pub(super) fn add(&mut self, rows: &[Row], finder: &Finder<'_>) {
+        let Some(ip) = rows.first().map(|row| row.client) else { return };
+        let bounds = finder.cluster.addresses.changes_of(ip);
+        let (runs, parts) = runs(rows, bounds.unwrap_or_default());
+        let first = self.list.len();
+        self.list.extend(parts.values().map(|seen| finder.asker(ip, *seen)));
+        let order: Vec<Part> = parts.into_keys().collect();
+        for run in &runs {
+            let at = first + order.partition_point(|part| *part < run.part);
+            self.of_row.extend(repeat_n(index(at), run.rows));
+            let totals = &mut self.totals;
+            for (sum, more) in totals.records.iter_mut().zip(run.records) {
+                *sum += more;
+            }
+            let all: u64 = run.records.iter().sum();
+            match self.list.get(at).map(|asker| &asker.holder) {
+                Some(Holder::DnsCache(_)) => totals.cache_queries += all,
+                Some(Holder::Node(_)) => totals.node_queries += all,
+                Some(Holder::Ambiguous(_)) => totals.ambiguous_queries += all,
+                _ => {}
+            }
+        }
+        let askers = self.list.get(first..).unwrap_or_default();
+        if !askers.iter().all(|asker| asker.holder == Holder::Loopback) {
+            self.totals.addresses += 1;
+            self.totals.addresses_known += u64::from(bounds.is_some());
+        }
+    }
+
+    /// Those of all rows, which were found part by part.
+    pub(super) fn all(parts: Vec<Askers>, finder: &Finder<'_>) -> Askers {
+        let mut all = Askers::default();
+        all.of_row.reserve_exact(parts.iter().map(|part| part.of_row.len()).sum());
+        for part in parts {
+            let first = index(all.list.len());
+            all.list.extend(part.list);
+            all.of_row.extend(part.of_row.into_iter().map(|asker| first + asker));
+            all.totals.add(&part.totals);
+        }
+        // An address all of whose names were given up: whose it is must still be known.
+        let kept: BTreeSet<IpAddr> = all.list.iter().map(|asker| asker.ip).collect();
+        let gone = finder.lost.difference(&kept);
+        all.list.extend(gone.map(|ip| finder.asker(*ip, None)));
+        all
+    }
+
     /// Who asked this row.
     pub(super) fn of(&self, row: usize) -> Option<&Asker> {
         self.list.get(*self.of_row.get(row)? as usize)
@@ -149,35 +199,8 @@ impl Askers {
 
     /// The totals that need no connection.
     pub(super) fn totals(&self, tally: &Tally, names: &Names<'_>, cluster: &Cluster) -> Totals {
-        let mut totals = Totals {
-            addresses: self.addresses.0,
-            addresses_known: self.addresses.1,
-            ..Totals::default()
-        };
-        let domains: Vec<Option<&str>> =
-            names.all().iter().map(|name| other_domain(name, &cluster.domains)).collect();
-        let mut answered = BTreeSet::new();
-        for (at, row) in tally.rows.iter().enumerate() {
-            let mut records = [0; 3];
-            for (kind, count) in &row.counts {
-                if let Some(sum) = records.get_mut(kind.rcode.outcome() as usize) {
-                    *sum += count;
-                }
-            }
-            for (sum, more) in totals.records.iter_mut().zip(records) {
-                *sum += more;
-            }
-            let all: u64 = records.iter().sum();
-            match self.of(at).map(|asker| &asker.holder) {
-                Some(Holder::DnsCache(_)) => totals.cache_queries += all,
-                Some(Holder::Node(_)) => totals.node_queries += all,
-                Some(Holder::Ambiguous(_)) => totals.ambiguous_queries += all,
-                _ => {}
-            }
-            let domain = names.of_row(at).and_then(|name| *domains.get(name as usize)?);
-            answered.extend(domain.filter(|_| records[0] > 0));
-        }
-        totals.other_domains = answered.into_iter().map(String::from).collect();
+        let mut totals = self.totals.clone();
+        totals.other_domains = other_domains(tally, names, &cluster.domains);
         let lost = self.list.iter().filter(|asker| asker.lost);
         let shown: BTreeSet<String> = lost
             .map(|asker| {
@@ -189,6 +212,24 @@ impl Askers {
         totals.lost_clients = shown.into_iter().collect();
         totals
     }
+}
+
+/// Other cluster domains for which `kubernetes.default.svc.X` was answered, sorted.
+fn other_domains(tally: &Tally, names: &Names<'_>, domains: &[String]) -> Vec<String> {
+    let others: HashMap<u32, &str> = (0..)
+        .zip(names.all_spelled())
+        .filter_map(|(number, name)| Some((number, other_domain(name, domains)?)))
+        .collect();
+    // Mostly there is none, and the rows need not be looked at.
+    if others.is_empty() {
+        return Vec::new();
+    }
+    let answered = tally.rows.iter().enumerate().filter_map(|(at, row)| {
+        let other = others.get(&names.of_row(at)?)?;
+        (row.count(Outcome::Answered) > 0).then_some(*other)
+    });
+    let answered: BTreeSet<&str> = answered.collect();
+    answered.into_iter().map(String::from).collect()
 }
 
 /// The X of an answered `kubernetes.default.svc.X`, unless it is, or ends in, one of ours.

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::clients::{Askers, Interner, Key, index};
+use rayon::ThreadPool;
+
+use super::clients::{Asker, Askers, Interner, Key, index};
 use super::names::Names;
 use super::rows::Shared;
 use super::servers::{Servers, Srv, Target};
@@ -23,6 +25,7 @@ pub(super) struct Evidence<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) names: &'a Names<'a>,
     pub(super) askers: &'a Askers,
+    pub(super) pool: Option<&'a ThreadPool>,
     /// Rows of the tally that are no evidence in this view: their connection by workload was left out.
     pub(super) left_out: Option<&'a [bool]>,
     /// Whether [`View::left_out`] will be asked for: each row of the view then says what it comes from.
@@ -106,10 +109,7 @@ pub(super) struct Failure<'a> {
 impl Evidence<'_> {
     /// Groups the rows by client and server.
     pub(super) fn group(&self, group_by: GroupBy) -> View {
-        // Fewer rows are done with in less time than it takes to begin a thread.
-        const FEW: usize = 20_000;
-        let pool = threads::pool(threads::most().min(self.tally.rows.len() / FEW));
-        let pool = pool.as_ref();
+        let pool = self.pool;
         let (clients, of_asker) = self.clients(group_by);
         let rows = self.rows_of(clients.len(), &of_asker);
         let clients: Vec<_> = clients.iter().zip(rows).collect();
@@ -176,7 +176,7 @@ impl Evidence<'_> {
         (clients.into_iter().map(|(_, who)| who).collect(), of_asker)
     }
 
-    /// For each client of a view the rows that are its own.
+    /// For each client of a view the rows that are its own: of one asker each, as they stand.
     fn rows_of(&self, clients: usize, of_asker: &[Option<u32>]) -> Vec<Vec<Range<usize>>> {
         let mut rows: Vec<Vec<Range<usize>>> = vec![Vec::new(); clients];
         let mut at = 0;
@@ -194,21 +194,26 @@ impl Evidence<'_> {
     /// What one client asked in these rows.
     fn asked<'e>(&'e self, who: &'e Who, rows: Vec<Range<usize>>) -> Asked<'e> {
         let mut entries = Vec::with_capacity(rows.iter().map(ExactSizeIterator::len).sum());
-        let mut others = 0;
-        for at in rows.into_iter().flatten() {
-            let Some((row, name)) = self.tally.rows.get(at).zip(self.names.of_row(at)) else {
-                continue;
-            };
-            let (counts, other) = counts(row);
-            others += other;
-            if counts != Counts::default() {
-                let left_out =
-                    self.left_out.is_some_and(|rows| rows.get(at).copied().unwrap_or(false));
-                entries.push(Entry { name, row: index(at), counts, left_out });
+        let (mut askers, mut others) = (Vec::new(), 0);
+        for rows in rows {
+            let (first, before) = (rows.start, entries.len());
+            for at in rows {
+                let Some((row, name)) = self.tally.rows.get(at).zip(self.names.of_row(at)) else {
+                    continue;
+                };
+                let (counts, other) = counts(row);
+                others += other;
+                if counts != Counts::default() {
+                    let left_out =
+                        self.left_out.is_some_and(|rows| rows.get(at).copied().unwrap_or(false));
+                    entries.push(Entry { name, row: index(at), counts, left_out });
+                }
             }
+            askers.extend(self.askers.of(first).filter(|_| entries.len() > before));
         }
-        entries.sort_unstable_by_key(|entry| (entry.name, entry.row));
-        let (attempts, failures) = self.collapse(who, &entries);
+        // The rows ascend, and within each address the names do: to merge such runs is quick.
+        entries.sort_by_key(|entry| entry.name);
+        let (attempts, failures) = self.collapse(who, &askers, &entries);
         Asked { entries, attempts, failures, others }
     }
 
@@ -225,7 +230,7 @@ impl Evidence<'_> {
         for (entries, attempts) in by_name(&asked.entries).zip(&asked.attempts) {
             let all = sum(entries);
             let Some(name) = entries.first().map(|entry| entry.name) else { continue };
-            let Some(text) = self.names.text(name) else { continue };
+            let Some(text) = self.names.spelled(name) else { continue };
             if all.answered + all.unknown == 0 {
                 continue;
             }
@@ -255,14 +260,19 @@ impl Evidence<'_> {
     }
 
     /// Tells search-path attempts from failures: for each name of one client the attempts that it explains, and what
-    /// nothing explains.
-    fn collapse<'e>(&'e self, who: &'e Who, entries: &[Entry]) -> (Vec<u64>, Vec<Failure<'e>>) {
+    /// nothing explains. `askers`: who asked for them.
+    fn collapse<'e>(
+        &'e self,
+        who: &'e Who,
+        askers: &[&Asker],
+        entries: &[Entry],
+    ) -> (Vec<u64>, Vec<Failure<'e>>) {
         let runs: Vec<&[Entry]> = by_name(entries).collect();
         let mut attempts = vec![0; runs.len()];
         let mut failures = Vec::new();
         let names: Vec<search_path::Name<'_>> = (runs.iter())
             .filter_map(|run| {
-                let (all, text) = (sum(*run), self.names.text(run.first()?.name)?);
+                let (all, text) = (sum(*run), self.names.spelled(run.first()?.name)?);
                 let failed = all.failed > 0 && all.answered + all.unknown == 0;
                 Some(search_path::Name { text, answered: all.answered > 0, failed })
             })
@@ -275,7 +285,7 @@ impl Evidence<'_> {
             Key::Unknown(_) => search_path::namespace(&names, domains),
             _ => who.key.namespace(self.cluster),
         };
-        let suffixes = search_path::suffixes(namespace, domains, &self.searches(entries));
+        let suffixes = search_path::suffixes(namespace, domains, &self.searches(askers));
         for group in search_path::collapse(&names, &suffixes) {
             let rows =
                 group.failed.iter().filter_map(|at| runs.get(*at)).flat_map(|run| run.iter());
@@ -291,11 +301,9 @@ impl Evidence<'_> {
         (attempts, failures)
     }
 
-    /// The search suffixes that the pods behind these rows have in their `dnsConfig`.
-    fn searches(&self, entries: &[Entry]) -> Vec<&str> {
-        let askers = self.askers.behind(entries.iter());
-        let askers = askers.into_iter().filter_map(|asker| self.askers.list.get(asker as usize));
-        let pods: BTreeSet<usize> = askers.flat_map(|asker| asker.pods()).copied().collect();
+    /// The search suffixes that these askers' pods have in their `dnsConfig`.
+    fn searches(&self, askers: &[&Asker]) -> Vec<&str> {
+        let pods: BTreeSet<usize> = askers.iter().flat_map(|asker| asker.pods()).copied().collect();
         let pods = pods.into_iter().filter_map(|pod| self.cluster.snapshot.pods.get(pod));
         let mut all = Vec::new();
         for search in pods.flat_map(|pod| &pod.searches) {

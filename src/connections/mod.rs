@@ -19,12 +19,15 @@ mod view;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use rayon::ThreadPool;
+
 use crate::cluster::Cluster;
 use crate::cluster::backends::Port;
 use crate::cluster::workloads::WorkloadId;
 use crate::coverage::Coverage;
 use crate::log::Place;
-use crate::log::tally::Tally;
+use crate::log::tally::{Row, Tally};
+use crate::threads;
 use crate::time::Time;
 
 /// One row per …
@@ -93,6 +96,20 @@ pub struct Totals {
     pub ambiguous_queries: u64,
     /// Clients that lost names to the bound, as they are shown; sorted.
     pub lost_clients: Vec<String>,
+}
+
+impl Totals {
+    /// Adds what was counted of other rows.
+    fn add(&mut self, more: &Totals) {
+        for (sum, more) in self.records.iter_mut().zip(more.records) {
+            *sum += more;
+        }
+        self.addresses += more.addresses;
+        self.addresses_known += more.addresses_known;
+        self.cache_queries += more.cache_queries;
+        self.node_queries += more.node_queries;
+        self.ambiguous_queries += more.ambiguous_queries;
+    }
 }
 
 /// Names, each the text that stands in the tally.
@@ -245,17 +262,57 @@ pub struct FailedLookup {
     pub lower_bound: bool,
 }
 
+/// Who asked, and the names: all that must be known of every row before any can be grouped. The rows are many, and are
+/// looked at once.
+fn read<'a>(
+    tally: &'a Tally,
+    finder: &clients::Finder<'_>,
+    pool: Option<&ThreadPool>,
+) -> (clients::Askers, names::Names<'a>) {
+    let threads = pool.map_or(1, ThreadPool::current_num_threads);
+    let parts = threads::map(pool, parts(&tally.rows, threads), |rows| {
+        let (mut askers, mut names) = (clients::Askers::default(), names::Part::default());
+        for rows in rows.chunk_by(|a, b| a.client == b.client) {
+            askers.add(rows, finder);
+            names.add(rows);
+        }
+        (askers, names)
+    });
+    let (askers, names): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    (clients::Askers::all(askers, finder), names::Names::all(&names, pool))
+}
+
+/// So many parts of the rows, or fewer, about as large as each other. A client's rows are in one part.
+fn parts(rows: &[Row], number: usize) -> Vec<&[Row]> {
+    let size = rows.len().div_ceil(number).max(1);
+    let (mut parts, mut rest) = (Vec::with_capacity(number), rows);
+    while let Some(last) = rest.get(..size).and_then(<[Row]>::last) {
+        let more = rest.iter().skip(size).take_while(|row| row.client == last.client).count();
+        let (part, after) = rest.split_at(size + more);
+        parts.push(part);
+        rest = after;
+    }
+    parts.push(rest);
+    parts
+}
+
 /// Joins a tally with a cluster. Connections are found, and filters hold, by client workload; a view regroups what
 /// is left, so that no view shows what another lacks.
 pub fn join(tally: &Tally, cluster: &Cluster, options: Options<'_>) -> Report {
-    let askers = clients::askers(tally, cluster, options.exclude_namespaces);
-    let names = &names::Names::of(tally);
+    // Fewer rows are done with in less time than it takes to begin a thread.
+    const FEW: usize = 20_000;
+    let pool = threads::pool(threads::most().min(tally.rows.len() / FEW));
+    let pool = pool.as_ref();
+    let finder = clients::Finder::new(tally, cluster, options.exclude_namespaces);
+    let (askers, names) = read(tally, &finder, pool);
+    let (askers, names) = (&askers, &names);
     let is_view = options.group_by != GroupBy::Workload;
     let all = group::Evidence {
         tally,
         cluster,
         names,
-        askers: &askers,
+        askers,
+        pool,
         left_out: None,
         keeps_rows: is_view,
     };

@@ -3,46 +3,68 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use rayon::ThreadPool;
 
 use super::clients::index;
-use crate::log::tally::Tally;
+use crate::log::tally::Row;
+use crate::threads;
 
 /// All names of a tally.
 pub(super) struct Names<'a> {
     /// Sorted.
     texts: Vec<&'a Arc<str>>,
+    /// The same, to be read without a detour through the tally's rows.
+    spelled: Vec<&'a str>,
     of_row: Vec<u32>,
 }
 
+/// The names of some rows, numbered as they come. Equal names of a tally mostly are one text: they are known by where
+/// it stands.
+#[derive(Default)]
+pub(super) struct Part<'a> {
+    by_place: HashMap<usize, u32>,
+    texts: Vec<&'a Arc<str>>,
+    of_row: Vec<u32>,
+}
+
+impl<'a> Part<'a> {
+    /// Numbers the names of the rows that come next.
+    pub(super) fn add(&mut self, rows: &'a [Row]) {
+        self.of_row.extend(rows.iter().map(|row| {
+            *self.by_place.entry(row.name.as_ptr().addr()).or_insert_with(|| {
+                self.texts.push(&row.name);
+                index(self.texts.len() - 1)
+            })
+        }));
+    }
+}
+
 impl<'a> Names<'a> {
-    /// Numbers them.
-    pub(super) fn of(tally: &'a Tally) -> Names<'a> {
-        // Equal names of a tally mostly are one text, so that few of them must be looked at.
-        let mut by_place: HashMap<*const u8, u32> = HashMap::new();
-        let mut by_text: HashMap<&str, u32> = HashMap::new();
-        let mut texts: Vec<&Arc<str>> = Vec::new();
-        let mut of_row = Vec::with_capacity(tally.rows.len());
-        for row in &tally.rows {
-            let id = *by_place.entry(row.name.as_ptr()).or_insert_with(|| {
-                *by_text.entry(&row.name).or_insert_with(|| {
-                    texts.push(&row.name);
-                    index(texts.len() - 1)
-                })
-            });
-            of_row.push(id);
+    /// Those of all rows, which were numbered part by part.
+    pub(super) fn all(parts: &[Part<'a>], pool: Option<&ThreadPool>) -> Names<'a> {
+        // Each text, and which name of which part it is.
+        let mut order: Vec<(&'a Arc<str>, usize, usize)> = Vec::new();
+        for (at, part) in parts.iter().enumerate() {
+            order.extend(part.texts.iter().enumerate().map(|(id, text)| (*text, at, id)));
         }
-        let mut order: Vec<(&Arc<str>, u32)> = texts.into_iter().zip(0..).collect();
-        order.sort_unstable();
-        let mut ranks = vec![0; order.len()];
-        for (rank, (_, id)) in (0..).zip(&order) {
-            if let Some(slot) = ranks.get_mut(*id as usize) {
-                *slot = rank;
+        threads::sort(pool, &mut order, |(text, ..)| &***text);
+        let mut ranks: Vec<Vec<u32>> = parts.iter().map(|part| vec![0; part.texts.len()]).collect();
+        let mut texts: Vec<&Arc<str>> = Vec::new();
+        for (text, part, id) in order {
+            if texts.last().is_none_or(|last| !Arc::ptr_eq(last, text) && last != &text) {
+                texts.push(text);
+            }
+            if let Some(rank) = ranks.get_mut(part).and_then(|ranks| ranks.get_mut(id)) {
+                *rank = index(texts.len() - 1);
             }
         }
-        for id in &mut of_row {
-            *id = ranks.get(*id as usize).copied().unwrap_or_default();
+        let mut of_row = Vec::with_capacity(parts.iter().map(|part| part.of_row.len()).sum());
+        for (part, ranks) in parts.iter().zip(&ranks) {
+            let rank = |id: &u32| ranks.get(*id as usize).copied().unwrap_or_default();
+            of_row.extend(part.of_row.iter().map(rank));
         }
-        Names { texts: order.into_iter().map(|(text, _)| text).collect(), of_row }
+        let spelled = texts.iter().map(|text| &***text).collect();
+        Names { texts, spelled, of_row }
     }
 
     /// The number of a row's name.
@@ -50,13 +72,18 @@ impl<'a> Names<'a> {
         self.of_row.get(row).copied()
     }
 
-    /// What a number stands for.
+    /// What a number stands for, to be kept.
     pub(super) fn text(&self, name: u32) -> Option<&'a Arc<str>> {
         self.texts.get(name as usize).copied()
     }
 
+    /// What a number stands for, to be read.
+    pub(super) fn spelled(&self, name: u32) -> Option<&'a str> {
+        self.spelled.get(name as usize).copied()
+    }
+
     /// All of them, in the order of their numbers.
-    pub(super) fn all(&self) -> &[&'a Arc<str>] {
-        &self.texts
+    pub(super) fn all_spelled(&self) -> &[&'a str] {
+        &self.spelled
     }
 }

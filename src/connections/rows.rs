@@ -68,7 +68,7 @@ impl Evidence<'_> {
         let mut push = |is: bool, word| status.extend(is.then_some(word));
         let inferred =
             who.client.workload.is_some_and(|id| self.cluster.workloads.get(id).inferred);
-        push(ports.is_empty() && !server.ports.is_empty(), Status::NoPorts);
+        push(ports.as_ref().is_some_and(|ports| ports.is_empty()), Status::NoPorts);
         push(inferred, Status::OwnerInferred);
         push(!answered, Status::OutcomeUnknown);
         push(evidence().any(|piece| piece.widened), Status::Widened);
@@ -79,7 +79,7 @@ impl Evidence<'_> {
         }
         status.sort_unstable();
         status.dedup();
-        if ports.len() < server.ports.len() {
+        if let Some(ports) = ports {
             Arc::make_mut(&mut server).ports = ports;
         }
         let connection = Connection {
@@ -119,7 +119,8 @@ impl Evidence<'_> {
         let proven = pieces.filter(is_proven);
         let named = numbers(proven.clone());
         let names = if named == all.0 { Arc::clone(all.1) } else { self.texts(&named) };
-        (!named.is_empty()).then(|| Proof { names, ports: meant(server, proven) })
+        let ports = || meant(server, proven).unwrap_or_else(|| Arc::clone(&server.ports));
+        (!named.is_empty()).then(|| Proof { names, ports: ports() })
     }
 
     /// The failed lookups, sorted by name. What is shown by the same name is one.
@@ -224,15 +225,19 @@ fn merged(shown: &[Shown], servers: impl Iterator<Item = u32>) -> Option<Shown> 
     Some(all)
 }
 
-/// If only SRV names were asked for, the ports that they name are those that were meant; else all of the server's.
-fn meant<'p>(server: &Server, pieces: impl Iterator<Item = &'p Piece<'p>> + Clone) -> Arc<[Port]> {
+/// If only SRV names were asked for, the ports that they name are those that were meant. `None`: all of the server's.
+fn meant<'p>(
+    server: &Server,
+    pieces: impl Iterator<Item = &'p Piece<'p>> + Clone,
+) -> Option<Arc<[Port]>> {
     if server.kind != ServerKind::Service || pieces.clone().any(|piece| piece.port.is_none()) {
-        return Arc::clone(&server.ports);
+        return None;
     }
     let is_meant = |port: &&Port| {
         pieces.clone().filter_map(|piece| piece.port.as_deref()).any(|srv| is_asked(port, srv))
     };
-    server.ports.iter().filter(is_meant).cloned().collect()
+    let ports: Arc<[Port]> = server.ports.iter().filter(is_meant).cloned().collect();
+    (ports.len() < server.ports.len()).then_some(ports)
 }
 
 /// First by time, then by place; those without a time last.

@@ -27,34 +27,47 @@ pub(super) struct Attempts<'a> {
 /// Groups the failed names of one client by what they are attempts of. `suffixes` in the resolver's order, without
 /// dots at their ends. The result is in the order of the names.
 pub(super) fn collapse<'a>(names: &[Name<'a>], suffixes: &[String]) -> Vec<Attempts<'a>> {
-    let failed = || names.iter().enumerate().filter(|(_, name)| name.failed);
-    let mut present: HashMap<&str, usize> = HashMap::new();
-    for (_, name) in failed() {
+    let (mut bases, mut numbers): (Vec<Base>, HashMap<&str, usize>) = (Vec::new(), HashMap::new());
+    // Of each failed name in turn, how many bases it can have; and these, by their numbers.
+    let (mut failed, mut read) = (Vec::new(), Vec::new());
+    for (at, name) in names.iter().enumerate().filter(|(_, name)| name.failed) {
+        let before = read.len();
         for (base, _) in readings(name.text, suffixes) {
-            *present.entry(base).or_default() += 1;
+            let number = *numbers.entry(base).or_insert(bases.len());
+            if number == bases.len() {
+                bases.push(Base { text: base, attempts: 0, answer: None, group: None });
+            }
+            if let Some(base) = bases.get_mut(number) {
+                base.attempts += 1;
+            }
+            read.push(number);
         }
+        failed.push((at, read.len() - before));
     }
-    if present.is_empty() {
+    if failed.is_empty() {
         return Vec::new();
     }
     // Of several answers the one that the resolver came to first.
-    let mut answers: HashMap<&str, (usize, usize)> = HashMap::new();
     for (at, name) in names.iter().enumerate().filter(|(_, name)| name.answered) {
         for (base, order) in readings(name.text, suffixes) {
-            let first = answers.entry(base).or_insert((order, at));
-            *first = (*first).min((order, at));
+            let base = numbers.get(base).and_then(|number| bases.get_mut(*number));
+            if let Some(base) = base.filter(|base| base.answer.is_none_or(|b| (order, at) < b)) {
+                base.answer = Some((order, at));
+            }
         }
     }
     let mut groups: Vec<Attempts<'a>> = Vec::new();
-    let mut of_base: HashMap<&str, usize> = HashMap::new();
-    for (at, name) in failed() {
+    let mut read = read.as_slice();
+    for (at, number) in failed {
+        let Some((of_name, others)) = read.split_at_checked(number) else { break };
+        read = others;
         // Most attempts present, then the longest suffix, which is the shortest base.
-        let rank = |base: &str| (present.get(base).copied(), usize::MAX - base.len());
-        let bases = readings(name.text, suffixes).map(|(base, _)| base);
-        let base = bases.max_by_key(|base| rank(base)).unwrap_or(name.text);
-        let group = *of_base.entry(base).or_insert_with(|| {
-            let answer = answers.get(base).map(|(_, at)| *at);
-            groups.push(Attempts { base, failed: Vec::new(), answer });
+        let rank = |base: &Base<'_>| (base.attempts, usize::MAX - base.text.len());
+        let best = of_name.iter().copied().max_by_key(|base| bases.get(*base).map(rank));
+        let Some(base) = best.and_then(|base| bases.get_mut(base)) else { continue };
+        let group = *base.group.get_or_insert_with(|| {
+            let answer = base.answer.map(|(_, at)| at);
+            groups.push(Attempts { base: base.text, failed: Vec::new(), answer });
             groups.len() - 1
         });
         if let Some(group) = groups.get_mut(group) {
@@ -62,6 +75,17 @@ pub(super) fn collapse<'a>(names: &[Name<'a>], suffixes: &[String]) -> Vec<Attem
         }
     }
     groups
+}
+
+/// What failed names may be attempts of.
+struct Base<'a> {
+    text: &'a str,
+    /// How many failed names can be.
+    attempts: usize,
+    /// The place in the resolver's order, and the index, of the name that answers it.
+    answer: Option<(usize, usize)>,
+    /// Index of the group that it became.
+    group: Option<usize>,
 }
 
 /// Every base that a name can be an attempt of, each with its place in the resolver's order: under each suffix, and

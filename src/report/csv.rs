@@ -4,10 +4,14 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use ::csv::{Terminator, Writer, WriterBuilder};
+use hashbrown::HashMap;
+
 use super::{port_labels, workload_label};
 use crate::cluster::Cluster;
-use crate::connections::{Client, Connection, Report};
+use crate::connections::{Client, Connection, Report, Server};
 use crate::text::csv_cell;
+use crate::threads;
 use crate::time::seconds;
 
 /// The header.
@@ -33,64 +37,114 @@ pub const COLUMNS: [&str; 16] = [
 /// As many items as a list holds.
 const ITEMS: usize = 100;
 
+/// So many rows one thread makes at a time.
+const CHUNK: usize = 1024;
+
 /// Writes the CSV.
 pub fn write(report: &Report, cluster: &Cluster, out: &mut dyn Write) -> io::Result<()> {
-    let csv =
-        ::csv::WriterBuilder::new().terminator(::csv::Terminator::Any(b'\n')).from_writer(out);
-    let mut rows = Rows { csv, list: String::new(), ips: (None, String::new()) };
-    rows.csv.write_record(COLUMNS)?;
-    for connection in &report.connections {
-        rows.write(connection, cluster)?;
+    let mut header = csv(Vec::new());
+    header.write_record(COLUMNS)?;
+    out.write_all(&bytes(header)?)?;
+    let chunks = report.connections.len().div_ceil(CHUNK);
+    let pool = threads::pool(threads::most().min(chunks));
+    let threads = pool.as_ref().map_or(1, |pool| pool.current_num_threads());
+    let mut makers: Vec<Rows<'_>> = (0..threads).map(|_| Rows::default()).collect();
+    for connections in report.connections.chunks(CHUNK * threads) {
+        // Each thread has its maker on its own stack: beside each other they would slow each other down.
+        let work: Vec<_> = makers.into_iter().zip(connections.chunks(CHUNK)).collect();
+        let made = threads::map(pool.as_ref(), work, |(maker, rows)| maker.make(rows, cluster));
+        makers = made.into_iter().collect::<io::Result<_>>()?;
+        makers.iter().try_for_each(|rows| out.write_all(&rows.bytes))?;
     }
-    rows.csv.flush()
+    out.flush()
 }
 
-/// The file, and a buffer for lists: most of a run's time here would else go into making strings. A client's addresses
-/// stay for its next connection.
-struct Rows<'o, 'r> {
-    csv: ::csv::Writer<&'o mut dyn Write>,
+fn csv(bytes: Vec<u8>) -> Writer<Vec<u8>> {
+    WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(bytes)
+}
+
+fn bytes(csv: Writer<Vec<u8>>) -> io::Result<Vec<u8>> {
+    csv.into_inner().map_err(::csv::IntoInnerError::into_error)
+}
+
+/// Rows as bytes. Most of a run's time here would else go into making the same cells again.
+#[derive(Default)]
+struct Rows<'r> {
+    bytes: Vec<u8>,
+    client: Option<(&'r Arc<Client>, ClientCells)>,
+    /// By where they stand.
+    servers: HashMap<usize, ServerCells>,
     list: String,
-    ips: (Option<&'r Arc<Client>>, String),
 }
 
-impl<'r> Rows<'_, 'r> {
-    fn write(&mut self, connection: &'r Connection, cluster: &Cluster) -> ::csv::Result<()> {
-        let Connection { client, server, .. } = connection;
-        self.text(&client.kind)?;
-        self.text(&client.namespace)?;
-        self.text(&client.name)?;
-        if !self.ips.0.is_some_and(|before| Arc::ptr_eq(before, client)) {
-            fill(&mut self.ips.1, client.ips.iter().map(ToString::to_string));
-            self.ips.0 = Some(client);
+/// Kind, namespace, name, addresses; and behind everything else the workload.
+type ClientCells = ([String; 4], String);
+/// Kind, namespace, name, ports; and further behind the workloads.
+type ServerCells = ([String; 4], String);
+
+impl<'r> Rows<'r> {
+    /// The rows of these connections.
+    fn make(mut self, connections: &'r [Connection], cluster: &Cluster) -> io::Result<Rows<'r>> {
+        self.bytes.clear();
+        let mut csv = csv(std::mem::take(&mut self.bytes));
+        for connection in connections {
+            self.write(connection, cluster, &mut csv)?;
         }
-        self.csv.write_field(&self.ips.1)?;
-        self.text(server.kind.word())?;
-        self.text(&server.namespace)?;
-        self.text(&server.name)?;
-        self.list(port_labels(server).iter())?;
-        self.list(connection.names.iter())?;
-        self.text(&connection.queries.to_string())?;
-        self.text(&connection.failed.to_string())?;
-        self.text(&connection.seen.map(|(first, _)| seconds(first)).unwrap_or_default())?;
-        self.text(&connection.seen.map(|(_, last)| seconds(last)).unwrap_or_default())?;
-        self.list(connection.status.iter().map(|status| status.word()))?;
-        self.list(server.workloads.iter().map(|id| workload_label(*id, cluster)))?;
-        self.list(client.workload.iter().map(|id| workload_label(*id, cluster)))?;
-        self.csv.write_record(None::<&[u8]>)
+        self.bytes = bytes(csv)?;
+        Ok(self)
     }
 
-    fn text(&mut self, text: &str) -> ::csv::Result<()> {
-        self.csv.write_field(csv_cell(text).as_bytes())
+    fn write(
+        &mut self,
+        connection: &'r Connection,
+        cluster: &Cluster,
+        csv: &mut Writer<Vec<u8>>,
+    ) -> ::csv::Result<()> {
+        let Connection { client, server, .. } = connection;
+        if self.client.as_ref().is_none_or(|(before, _)| !Arc::ptr_eq(before, client)) {
+            self.client = Some((client, client_cells(client, cluster)));
+        }
+        let Rows { client: Some((_, client)), servers, list, .. } = self else { return Ok(()) };
+        let server = servers
+            .entry(Arc::as_ptr(server).addr())
+            .or_insert_with(|| server_cells(server, cluster));
+        client.0.iter().chain(&server.0).try_for_each(|cell| csv.write_field(cell))?;
+        csv.write_field(fill(list, connection.names.iter()))?;
+        csv.write_field(connection.queries.to_string())?;
+        csv.write_field(connection.failed.to_string())?;
+        let (from, to) = connection.seen.unzip();
+        csv.write_field(csv_cell(&from.map(seconds).unwrap_or_default()).as_bytes())?;
+        csv.write_field(csv_cell(&to.map(seconds).unwrap_or_default()).as_bytes())?;
+        csv.write_field(fill(list, connection.status.iter().map(|status| status.word())))?;
+        csv.write_field(&server.1)?;
+        csv.write_field(&client.1)?;
+        csv.write_record(None::<&[u8]>)
     }
+}
 
-    fn list(&mut self, items: impl ExactSizeIterator<Item = impl AsRef<str>>) -> ::csv::Result<()> {
-        fill(&mut self.list, items);
-        self.csv.write_field(&self.list)
-    }
+fn client_cells(client: &Client, cluster: &Cluster) -> ClientCells {
+    let Client { kind, namespace, name, ips, .. } = client;
+    let [kind, namespace, name] = [kind, namespace, name].map(|text| csv_cell(text).into_owned());
+    let ips = list(ips.iter().map(ToString::to_string));
+    let workload = list(client.workload.iter().map(|id| workload_label(*id, cluster)));
+    ([kind, namespace, name, ips], workload)
+}
+
+fn server_cells(server: &Server, cluster: &Cluster) -> ServerCells {
+    let texts = [server.kind.word(), &server.namespace, &server.name];
+    let [kind, namespace, name] = texts.map(|text| csv_cell(text).into_owned());
+    let workloads = list(server.workloads.iter().map(|id| workload_label(*id, cluster)));
+    ([kind, namespace, name, list(port_labels(server).iter())], workloads)
+}
+
+fn list(items: impl ExactSizeIterator<Item = impl AsRef<str>>) -> String {
+    let mut cell = String::new();
+    fill(&mut cell, items);
+    cell
 }
 
 /// A list as one cell. Each item is a cell of its own to a spreadsheet that splits at `;`.
-fn fill(cell: &mut String, items: impl ExactSizeIterator<Item = impl AsRef<str>>) {
+fn fill(cell: &mut String, items: impl ExactSizeIterator<Item = impl AsRef<str>>) -> &str {
     let more = items.len().saturating_sub(ITEMS);
     cell.clear();
     for (at, item) in items.take(ITEMS).enumerate() {
@@ -100,4 +154,5 @@ fn fill(cell: &mut String, items: impl ExactSizeIterator<Item = impl AsRef<str>>
     if more > 0 {
         cell.push_str(&format!(";+{more}"));
     }
+    cell
 }

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::super::model::{Controller, Node, Pod, Snapshot};
 use super::super::tests_support::*;
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::cluster::Cluster;
 use crate::time::SECOND;

@@ -272,6 +272,33 @@ fn csv_reads_back_and_long_lists_are_cut() {
 }
 
 #[test]
+fn a_csv_of_many_rows_is_whole_and_in_order() {
+    let mut report = report();
+    let of = |octets: [u8; 4]| Client { ips: vec![octets.into()], ..client("Node", "", "a,\"b") };
+    let clients = [of([0, 9, 10, 99]), of([100, 101, 200, 255])].map(Arc::new);
+    let first = report.connections.remove(0);
+    report.connections = (0..5_000)
+        .map(|queries| Connection {
+            client: Arc::clone(&clients[queries % 2]),
+            queries: queries as u64,
+            ..first.clone()
+        })
+        .collect();
+    let text = written(csv::write, &report);
+    let mut again = ::csv::Writer::from_writer(Vec::new());
+    let mut read = ::csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    for (at, row) in read.records().map(Result::unwrap).enumerate() {
+        again.write_record(&row).unwrap();
+        if let Some(number) = at.checked_sub(1) {
+            assert_eq!(row[9], number.to_string());
+            assert_eq!(row[3], clients[number % 2].ips[0].to_string());
+        }
+    }
+    assert_eq!(String::from_utf8(again.into_inner().unwrap()).unwrap(), text);
+    assert_eq!(text.lines().count(), 5_001);
+}
+
+#[test]
 fn yaml_is_the_same_value() {
     let report = report();
     let yaml: serde_json::Value = serde_yaml::from_str(&written(yaml::write, &report)).unwrap();
