@@ -99,3 +99,51 @@ impl Texts {
         self.long.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_packed_is_told_apart(a in "[.-:]{0,17}|\\PC{0,16}", b in "[.0-9]{8,15}", cut in 0..16_usize) {
+            prop_assert_eq!(pack(a.as_bytes()).is_some(), (8..16).contains(&a.len()) && a.bytes().all(|b| (b'.'..=b'9').contains(&b)));
+            let shorter = b.get(..cut).unwrap_or(&b);
+            for other in [&a, shorter] {
+                if let Some(packed) = pack(other.as_bytes()) {
+                    prop_assert_eq!(Some(packed) == pack(b.as_bytes()), other == b);
+                }
+            }
+        }
+
+        #[test]
+        fn an_address_is_packed(address: Ipv4Addr) {
+            let text = address.to_string();
+            prop_assert_eq!(pack(text.as_bytes()).is_some(), text.len() >= 8);
+        }
+    }
+
+    #[test]
+    fn texts_of_any_sort_are_found() {
+        let mut texts = Texts::default();
+        let all: [&[u8]; 7] = [
+            b"10.0.0.1",
+            b"10.0.0.10",
+            b"1.2.3.4",
+            b"255.255.255.255",
+            b"fd00::1",
+            b"",
+            b"10.0.0.1\0",
+        ];
+        (0..).zip(all).for_each(|(id, text)| texts.insert(text, id));
+        let found: Vec<_> = all.iter().map(|text| texts.find(text)).collect();
+        assert_eq!(found, (0..7).map(Some).collect::<Vec<_>>());
+        assert_eq!((texts.find(b"10.0.0.11"), texts.len()), (None, 7));
+        texts.clear();
+        assert_eq!((texts.find(b"10.0.0.1"), texts.find(b"fd00::1"), texts.len()), (None, None, 0));
+    }
+}
