@@ -71,16 +71,14 @@ fn bytes(csv: Writer<Vec<u8>>) -> io::Result<Vec<u8>> {
 #[derive(Default)]
 struct Rows<'r> {
     bytes: Vec<u8>,
-    client: Option<(&'r Arc<Client>, ClientCells)>,
+    client: Option<(&'r Arc<Client>, Cells)>,
     /// By where they stand.
-    servers: HashMap<usize, ServerCells>,
+    servers: HashMap<usize, Cells>,
     list: String,
 }
 
-/// Kind, namespace, name, addresses; and behind everything else the workload.
-type ClientCells = ([String; 4], String);
-/// Kind, namespace, name, ports; and further behind the workloads.
-type ServerCells = ([String; 4], String);
+/// What one side of a connection says of itself: kind, namespace, name, addresses or ports; and further behind its workloads.
+type Cells = ([String; 4], String);
 
 impl<'r> Rows<'r> {
     /// The rows of these connections.
@@ -122,7 +120,7 @@ impl<'r> Rows<'r> {
     }
 }
 
-fn client_cells(client: &Client, cluster: &Cluster) -> ClientCells {
+fn client_cells(client: &Client, cluster: &Cluster) -> Cells {
     let Client { kind, namespace, name, ips, .. } = client;
     let [kind, namespace, name] = [kind, namespace, name].map(|text| csv_cell(text).into_owned());
     let ips = list(ips.iter().map(ToString::to_string));
@@ -130,7 +128,7 @@ fn client_cells(client: &Client, cluster: &Cluster) -> ClientCells {
     ([kind, namespace, name, ips], workload)
 }
 
-fn server_cells(server: &Server, cluster: &Cluster) -> ServerCells {
+fn server_cells(server: &Server, cluster: &Cluster) -> Cells {
     let texts = [server.kind.word(), &server.namespace, &server.name];
     let [kind, namespace, name] = texts.map(|text| csv_cell(text).into_owned());
     let workloads = list(server.workloads.iter().map(|id| workload_label(*id, cluster)));

@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 
 use super::cell::{Cell, Part};
 use super::intern::small;
-use super::table::{Slot, Table, fold, keys};
+use super::table::{Slot, Table, hash, keys};
 use crate::log::places::soon;
 use crate::log::record::Kind;
 use crate::time::Time;
@@ -14,8 +14,8 @@ use crate::time::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key(u64);
 
-// A tally of four million clients or sixty-four million names does not fit into memory, mostly. What does not fit into a
-// key is `far`; in tests that is soon.
+// So many bits each. Few tallies come near four million clients or sixty-four million names; what does not fit into a key
+// is `far`. In tests that is nearly everything.
 const NAME: u32 = if cfg!(test) { 4 } else { 26 };
 const CLIENT: u32 = if cfg!(test) { 3 } else { 22 };
 const SORT: u32 = if cfg!(test) { 3 } else { 16 };
@@ -96,7 +96,7 @@ impl Index {
 
     #[inline(always)]
     pub(super) fn hash(&self, key: Key) -> u64 {
-        fold(key.0 ^ self.keys[0], self.keys[1])
+        hash(key.0, self.keys)
     }
 
     /// A record of this hash will be counted.
@@ -160,7 +160,7 @@ impl Index {
         match self.key(cell.client, cell.name, cell.part, cell.kind) {
             Some(key) => {
                 let (hot, keys) = (Hot { key, cell: at, counts: [0; 2] }, self.keys);
-                self.table.insert(hot, |hot| fold(hot.key.0 ^ keys[0], keys[1]));
+                self.table.insert(hot, |hot| hash(hot.key.0, keys));
             }
             None => _ = self.far.insert((cell.client, cell.name, sort(cell.part, cell.kind)), at),
         }
@@ -216,15 +216,20 @@ impl Sorts {
     #[inline(always)]
     fn of(&mut self, part: Part, kind: Kind) -> u32 {
         let sort = sort(part, kind);
-        let recent = &self.recent[(sort.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize];
-        if recent.0 == sort { recent.1 } else { self.seek(sort) }
+        let (recent, number) = *self.place(sort);
+        if recent == sort { number } else { self.seek(sort) }
+    }
+
+    #[inline(always)]
+    fn place(&mut self, sort: u64) -> &mut (u64, u32) {
+        &mut self.recent[(sort.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize]
     }
 
     #[cold]
     fn seek(&mut self, sort: u64) -> u32 {
         let next = small(self.known.len());
         let number = *self.known.entry(sort).or_insert(next);
-        self.recent[(sort.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize] = (sort, number);
+        *self.place(sort) = (sort, number);
         number
     }
 }

@@ -3,7 +3,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::table::{Slot, Table, fold, keys};
+use super::table::{Slot, Table, hash, keys};
 
 /// Counts of things in memory fit: a tally of four thousand million rows would not.
 pub(super) fn small(n: usize) -> u32 {
@@ -59,11 +59,6 @@ fn pack(text: &[u8]) -> Option<u64> {
     // Those of the last eight bytes that are not among the first.
     let more = (number(last) >> 8) >> (8 * (15 - text.len()));
     Some(number(first) | more << 4)
-}
-
-#[inline(always)]
-fn hash(packed: u64, keys: [u64; 2]) -> u64 {
-    fold(packed ^ keys[0], keys[1])
 }
 
 impl Texts {

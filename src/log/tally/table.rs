@@ -120,6 +120,12 @@ pub(super) fn fold(a: u64, b: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
+/// A word that somebody else may have chosen → its hash. The keys are random and secret.
+#[inline(always)]
+pub(super) fn hash(word: u64, keys: [u64; 2]) -> u64 {
+    fold(word ^ keys[0], keys[1])
+}
+
 /// Random numbers for hashes, new in each run.
 pub(super) fn keys<const N: usize>() -> [u64; N] {
     use std::hash::{BuildHasher, RandomState};
