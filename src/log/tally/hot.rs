@@ -216,20 +216,21 @@ impl Sorts {
     #[inline(always)]
     fn of(&mut self, part: Part, kind: Kind) -> u32 {
         let sort = sort(part, kind);
-        let (recent, number) = *self.place(sort);
-        if recent == sort { number } else { self.seek(sort) }
-    }
-
-    #[inline(always)]
-    fn place(&mut self, sort: u64) -> &mut (u64, u32) {
-        &mut self.recent[(sort.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize]
+        let recent = &self.recent[place(sort)];
+        if recent.0 == sort { recent.1 } else { self.seek(sort) }
     }
 
     #[cold]
     fn seek(&mut self, sort: u64) -> u32 {
         let next = small(self.known.len());
         let number = *self.known.entry(sort).or_insert(next);
-        *self.place(sort) = (sort, number);
+        self.recent[place(sort)] = (sort, number);
         number
     }
+}
+
+/// Where a sort stands among the recent ones.
+#[inline(always)]
+fn place(sort: u64) -> usize {
+    (sort.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize
 }
