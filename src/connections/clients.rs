@@ -77,7 +77,7 @@ type Part = Option<(usize, usize)>;
 
 fn part(row: &Row, bounds: &[Time]) -> Part {
     let at = |time: Time| bounds.partition_point(|bound| *bound <= time);
-    row.seen.map(|(first, last)| (at(first), at(last)))
+    row.sighting.seen.map(|(first, last)| (at(first), at(last)))
 }
 
 /// Parts, each with its first and last time.
@@ -99,7 +99,7 @@ fn runs(rows: &[Row], bounds: &[Time]) -> (Vec<Run>, Parts) {
         let mut run = Run { part, rows: rows.len(), records: [0; 3] };
         let mut seen = None;
         for row in rows {
-            seen = join_times(seen, row.seen);
+            seen = join_times(seen, row.sighting.seen);
             for (kind, count) in &row.counts {
                 if let Some(sum) = run.records.get_mut(kind.rcode.outcome() as usize) {
                     *sum += count;
@@ -224,8 +224,8 @@ fn other_domains(tally: &Tally, names: &Names<'_>, domains: &[String]) -> Vec<St
     if others.is_empty() {
         return Vec::new();
     }
-    let answered = tally.rows.iter().enumerate().filter_map(|(at, row)| {
-        let other = others.get(&names.of_row(at)?)?;
+    let answered = tally.rows.iter().filter_map(|row| {
+        let other = others.get(&row.name)?;
         (row.count(Outcome::Answered) > 0).then_some(*other)
     });
     let answered: BTreeSet<&str> = answered.collect();

@@ -198,15 +198,13 @@ impl Evidence<'_> {
         for rows in rows {
             let (first, before) = (rows.start, entries.len());
             for at in rows {
-                let Some((row, name)) = self.tally.rows.get(at).zip(self.names.of_row(at)) else {
-                    continue;
-                };
+                let Some(row) = self.tally.rows.get(at) else { continue };
                 let (counts, other) = counts(row);
                 others += other;
                 if counts != Counts::default() {
                     let left_out =
                         self.left_out.is_some_and(|rows| rows.get(at).copied().unwrap_or(false));
-                    entries.push(Entry { name, row: index(at), counts, left_out });
+                    entries.push(Entry { name: row.name, row: index(at), counts, left_out });
                 }
             }
             askers.extend(self.askers.of(first).filter(|_| entries.len() > before));
@@ -249,7 +247,8 @@ impl Evidence<'_> {
                     let (address, namespace) = (*address, Arc::clone(namespace));
                     for (at, entries) in entries.chunks(1).enumerate() {
                         let row = entries.first().and_then(|e| self.tally.rows.get(e.row as usize));
-                        let server = servers.pod(address, &namespace, row.and_then(|row| row.seen));
+                        let server =
+                            servers.pod(address, &namespace, row.and_then(|row| row.sighting.seen));
                         let attempts = if at == 0 { *attempts } else { 0 };
                         pieces.extend(Piece::of(entries, server, attempts));
                     }

@@ -262,24 +262,19 @@ pub struct FailedLookup {
     pub lower_bound: bool,
 }
 
-/// Who asked, and the names: all that must be known of every row before any can be grouped. The rows are many, and are
-/// looked at once.
-fn read<'a>(
-    tally: &'a Tally,
+/// Who asked: it must be known of every row before any can be grouped.
+fn askers(
+    tally: &Tally,
     finder: &clients::Finder<'_>,
     pool: Option<&ThreadPool>,
-) -> (clients::Askers, names::Names<'a>) {
+) -> clients::Askers {
     let threads = pool.map_or(1, ThreadPool::current_num_threads);
     let parts = threads::map(pool, parts(&tally.rows, threads), |rows| {
-        let (mut askers, mut names) = (clients::Askers::default(), names::Part::default());
-        for rows in rows.chunk_by(|a, b| a.client == b.client) {
-            askers.add(rows, finder);
-            names.add(rows);
-        }
-        (askers, names)
+        let mut askers = clients::Askers::default();
+        rows.chunk_by(|a, b| a.client == b.client).for_each(|rows| askers.add(rows, finder));
+        askers
     });
-    let (askers, names): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    (clients::Askers::all(askers, finder), names::Names::all(&names, pool))
+    clients::Askers::all(parts, finder)
 }
 
 /// So many parts of the rows, or fewer, about as large as each other. A client's rows are in one part.
@@ -304,8 +299,7 @@ pub fn join(tally: &Tally, cluster: &Cluster, options: Options<'_>) -> Report {
     let pool = threads::pool(threads::most().min(tally.rows.len() / FEW));
     let pool = pool.as_ref();
     let finder = clients::Finder::new(tally, cluster, options.exclude_namespaces);
-    let (askers, names) = read(tally, &finder, pool);
-    let (askers, names) = (&askers, &names);
+    let (askers, names) = (&askers(tally, &finder, pool), &names::Names::of(tally));
     let is_view = options.group_by != GroupBy::Workload;
     let all = group::Evidence {
         tally,

@@ -12,13 +12,8 @@ use super::{
     Client, Connection, FailedLookup, Names, Proof, Server, ServerKind, Status, search_path,
 };
 use crate::cluster::backends::Port;
-use crate::log::Place;
 use crate::log::record::{Outcome, Rcode};
 use crate::log::tally::Row;
-use crate::time::Time;
-
-/// [`Row::evidence`]
-type Sighting<'a> = (Option<(Time, Time)>, &'a Place);
 
 /// One client as its rows show it, by the askers behind them: most of its rows show the same.
 #[derive(Default)]
@@ -57,7 +52,7 @@ impl Evidence<'_> {
             let rows = entries().filter_map(|entry| self.tally.rows.get(entry.row as usize));
             rows.map(Row::evidence)
         };
-        let place = sightings().min_by(|a, b| order(*a).cmp(&order(*b)))?.1.clone();
+        let place = self.tally.place(sightings().min_by_key(|sighting| sighting.order())?);
         let askers = self.askers.behind(entries());
 
         let Shown { mut server, mut status, .. } =
@@ -89,7 +84,7 @@ impl Evidence<'_> {
             lookups: evidence().map(|piece| piece.counts.lookups).sum(),
             failed,
             attempts: evidence().map(|piece| piece.attempts).sum(),
-            seen: sightings().fold(None, |seen, (when, _)| join_times(seen, when)),
+            seen: sightings().fold(None, |seen, more| join_times(seen, more.seen)),
             status,
             proof,
             place,
@@ -238,9 +233,4 @@ fn meant<'p>(
     };
     let ports: Arc<[Port]> = server.ports.iter().filter(is_meant).cloned().collect();
     (ports.len() < server.ports.len()).then_some(ports)
-}
-
-/// First by time, then by place; those without a time last.
-fn order((seen, place): Sighting<'_>) -> (bool, Option<Time>, &Place) {
-    (seen.is_none(), seen.map(|(first, _)| first), place)
 }

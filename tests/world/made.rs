@@ -8,9 +8,8 @@ use kico::cluster::model::{
     Container, ContainerPort, Controller, Endpoint, EndpointPort, EndpointSlice, Meta, Moment,
     Node, Owner, Pod, Protocol, Service, ServicePort, Snapshot, TargetPort,
 };
-use kico::log::Place;
 use kico::log::record::{Kind, QType, Rcode};
-use kico::log::tally::{Row, Tally};
+use kico::log::tally::{Numbers, Row, Sighting, Tally};
 
 use super::{Dice, HOUR, Load, NAMESPACES, SERVICE, START, SYSTEM, World};
 
@@ -213,25 +212,25 @@ impl World {
     pub(crate) fn tally(&self, without: Option<u64>) -> Tally {
         let mut dice = Dice(without.unwrap_or_default() ^ 0xabcd);
         let rows = self.rows.iter().filter(|_| without.is_none() || dice.one_in(2));
-        let mut rows: Vec<Row> = rows
+        let (mut names, mut paths) = (Numbers::default(), Numbers::default());
+        let rows: Vec<Row> = rows
             .map(|row| {
                 let rcode = if row.answered { Rcode::NOERROR } else { Rcode::NXDOMAIN };
                 let qtype = if row.name.starts_with('_') { QType::SRV } else { QType::A };
                 Row {
                     client: row.ip,
-                    name: row.name.as_str().into(),
+                    name: names.of(&row.name),
                     counts: [(Kind { qtype, rcode }, 1)].into_iter().collect(),
-                    seen: row.time.map(|time| (time, time)),
-                    place: Place { path: "dns.log".into(), line: 1 },
+                    sighting: Sighting {
+                        seen: row.time.map(|time| (time, time)),
+                        path: paths.of("dns.log"),
+                        line: 1,
+                    },
                     answered: None,
                 }
             })
             .collect();
-        rows.sort_by(|a, b| {
-            let key = |row: &Row| (row.client, row.name.clone(), row.seen.is_none(), row.seen);
-            key(a).cmp(&key(b))
-        });
-        Tally { rows, ..Tally::default() }
+        Tally::of(rows, names, paths)
     }
 }
 

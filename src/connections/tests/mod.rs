@@ -9,24 +9,23 @@ use super::*;
 use crate::cluster::model::{Corefile, Node, Pod, Snapshot};
 use crate::cluster::tests_support::*;
 use crate::log::record::{Kind, QType, Rcode};
-use crate::log::tally::{KindCounts, Lost, Row};
+use crate::log::tally::{KindCounts, Lost, Numbers, Row, Sighting};
 
 /// `10.1.0.7 NAME A=2 AAAA/NXDOMAIN=1 @10:00:00-10:05:00`: no rcode is NOERROR, no `@` is no time.
-fn row(line: usize, text: &str) -> Row {
+fn row(line: usize, text: &str, names: &mut Numbers) -> Row {
     let mut words = text.split_whitespace();
-    let (client, name) = (ip(words.next().unwrap()), words.next().unwrap().into());
+    let (client, name) = (ip(words.next().unwrap()), names.of(words.next().unwrap()));
     let mut row = Row {
         client,
         name,
         counts: KindCounts::new(),
-        seen: None,
-        place: Place { path: "a.log".into(), line: line as u64 + 1 },
+        sighting: Sighting { seen: None, path: 0, line: line as u64 + 1 },
         answered: None,
     };
     for word in words {
         if let Some((first, last)) = word.strip_prefix('@').and_then(|times| times.split_once('-'))
         {
-            row.seen = Some((at(first), at(last)));
+            row.sighting.seen = Some((at(first), at(last)));
             continue;
         }
         let (kind, count) = word.split_once('=').unwrap();
@@ -38,12 +37,11 @@ fn row(line: usize, text: &str) -> Row {
 }
 
 fn tally(rows: &[&str]) -> Tally {
-    let mut rows: Vec<Row> = rows.iter().enumerate().map(|(line, text)| row(line, text)).collect();
-    rows.sort_by(|a, b| {
-        let key = |row: &Row| (row.client, row.name.clone(), row.seen.is_none(), row.seen);
-        key(a).cmp(&key(b))
-    });
-    Tally { rows, ..Tally::default() }
+    let mut names = Numbers::default();
+    let rows = rows.iter().enumerate().map(|(line, text)| row(line, text, &mut names)).collect();
+    let mut paths = Numbers::default();
+    paths.of("a.log");
+    Tally::of(rows, names, paths)
 }
 
 /// `shop/Deployment/web` asks for `shop/db` (5432, 9187) and nobody else lives there but a CronJob in jobs, a node, a

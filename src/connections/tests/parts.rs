@@ -16,19 +16,15 @@ fn however_many_threads_look_at_the_rows_they_see_the_same() {
     let cluster = cluster(small());
     let finder = clients::Finder::new(&tally, &cluster, &[]);
     let look = |threads| {
-        let (askers, names) = read(&tally, &finder, threads::pool(threads).as_ref());
+        let askers = askers(&tally, &finder, threads::pool(threads).as_ref());
         let ips: Vec<_> = askers.list.iter().map(|asker| asker.ip).collect();
-        let of_row: Vec<_> = (0..tally.rows.len()).map(|row| names.of_row(row)).collect();
-        let texts = names.all_spelled().to_vec();
-        (ips, askers.of_row.clone(), askers.totals(&tally, &names, &cluster), of_row, texts)
+        let totals = askers.totals(&tally, &names::Names::of(&tally), &cluster);
+        (ips, askers.of_row, totals)
     };
     let one = look(1);
     assert_eq!(one.2.records, [125, 2, 0]);
     assert_eq!((one.2.addresses, one.2.addresses_known, one.2.node_queries), (5, 4, 64));
     assert_eq!(one.2.other_domains, ["west.example"]);
-    for (row, number) in tally.rows.iter().zip(&one.3) {
-        assert_eq!(one.4[number.unwrap() as usize], &*row.name);
-    }
     for threads in 2..9 {
         assert_eq!(look(threads), one);
     }

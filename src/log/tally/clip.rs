@@ -33,9 +33,9 @@ pub fn clip(tally: &mut Tally, inputs: &mut [Input], window: Window) -> Result<(
         return Ok(());
     }
     // Those of a tally that was made within a window are counted as outside already.
-    let untimed = tally.rows.iter().any(|row| row.seen.is_none());
+    let untimed = tally.rows.iter().any(|row| row.sighting.seen.is_none());
     for row in &tally.rows {
-        inside(row.seen, window, || format!("a tally's row of {}", row.client))?;
+        inside(row.sighting.seen, window, || format!("a tally's row of {}", row.client))?;
     }
     for input in inputs {
         let what = || format!("what it counts of {}", input.path);
@@ -54,7 +54,8 @@ pub fn clip(tally: &mut Tally, inputs: &mut [Input], window: Window) -> Result<(
             }
         }
     }
-    tally.rows.retain(|row| window.holds(row.seen.map(|(first, _)| first)));
+    tally.rows.retain(|row| window.holds(row.sighting.seen.map(|(first, _)| first)));
+    tally.number();
     Ok(())
 }
 

@@ -14,13 +14,9 @@ use super::hot::Index;
 use super::intern::small;
 use super::{Bound, Depth, KindCounts, Lost, Row, Sighting, Tally};
 use crate::log::record::{Kind, Outcome};
-use crate::log::{Hands, LateHands, Place, Window};
+use crate::log::{Hands, LateHands, Window};
 use crate::threads;
 use crate::time::Time;
-
-/// When records were seen, and in which file and line the oldest of them stands. A path that all threads share is
-/// counted only where it stays.
-type Seen = (Option<(Time, Time)>, (u32, u64));
 
 /// Fewer cells than this are made rows of in less time than a thread takes to begin.
 const CELLS_ALONE: usize = 8192;
@@ -56,7 +52,7 @@ pub fn merge<'a>(
     for tally in tallies {
         all.absorb_tally(tally, &files);
     }
-    all.finish(&files)
+    all.finish(files)
 }
 
 /// Every path that occurs, sorted: what numbers of inputs mean from here on.
@@ -65,16 +61,7 @@ struct Files(Vec<Arc<str>>);
 impl Files {
     fn of(paths: &[Arc<str>], tallies: &[Tally]) -> Files {
         let mut all = paths.to_vec();
-        for row in tallies.iter().flat_map(|tally| &tally.rows) {
-            let places =
-                [Some(&row.place), row.answered.as_deref().map(|answered| &answered.place)];
-            for place in places.into_iter().flatten() {
-                // Mostly the path before: a table of all of them need not be searched for each row.
-                if all.last() != Some(&place.path) {
-                    all.push(Arc::clone(&place.path));
-                }
-            }
-        }
+        all.extend(tallies.iter().flat_map(|tally| &tally.paths).map(Arc::clone));
         all.sort_unstable();
         all.dedup();
         Files(all)
@@ -141,8 +128,9 @@ impl<'a> Builder<'a> {
     }
 
     fn absorb_tally(&mut self, tally: Tally, files: &Files) {
-        self.absorb_bound(tally.depth, [[0; 3]; 2]);
-        for lost in &tally.lost {
+        let Tally { names, paths, rows, lost, depth } = tally;
+        self.absorb_bound(depth, [[0; 3]; 2]);
+        for lost in &lost {
             let unknown = usize::from(self.hands.is_some_and(|hands| hands.snapshot));
             let asker = match lost.client {
                 Some(client) => self.client(client),
@@ -150,16 +138,19 @@ impl<'a> Builder<'a> {
             };
             self.add_lost(asker, &lost.records);
         }
+        let files: Vec<u32> = paths.iter().map(|path| files.number(path)).collect();
         let mut origins = HashMap::new();
-        for row in tally.rows {
+        for row in rows {
             let asker = self.client(row.client);
-            let (seen, place) = row.evidence();
-            let answered = (seen, self.spot_of(place, files, &mut origins));
-            let all = (row.seen, self.spot_of(&row.place, files, &mut origins));
+            let name = names.get(row.name as usize).map_or("", |name| name);
+            let [answered, all] = [row.evidence(), &row.sighting].map(|sighting| {
+                let file = files.get(sighting.path as usize).copied().unwrap_or(u32::MAX);
+                (sighting.seen, self.spot_of(file, sighting.line, &mut origins))
+            });
             for (kind, count) in &row.counts {
                 let answered_kind = kind.rcode.outcome() == Outcome::Answered;
                 let sighting = if answered_kind { answered } else { all };
-                self.add_counted(asker, &row.name, (*kind, *count), sighting);
+                self.add_counted(asker, name, (*kind, *count), sighting);
             }
             if self.is_full() {
                 self.prune();
@@ -168,15 +159,11 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A place in a tally as a spot. `known`: the origins of this tally's places, so that each is there once.
-    fn spot_of(
-        &mut self,
-        place: &Place,
-        files: &Files,
-        known: &mut HashMap<(u32, u64), u32>,
-    ) -> Spot {
-        let line = place.line.saturating_sub(1);
-        let (input, base) = (files.number(&place.path), line & !0xffff_ffff);
+    /// A line, from 1, of a tally's place as a spot. `known`: the origins of this tally's places, so that each is there
+    /// once.
+    fn spot_of(&mut self, input: u32, line: u64, known: &mut HashMap<(u32, u64), u32>) -> Spot {
+        let line = line.saturating_sub(1);
+        let base = line & !0xffff_ffff;
         let origin = *known.entry((input, base)).or_insert_with(|| {
             self.origins.push(Origin { input, chunk: 0, base });
             small(self.origins.len() - 1)
@@ -243,7 +230,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The rule, applied once to everything; then rows.
-    fn finish(mut self, files: &Files) -> Tally {
+    fn finish(mut self, files: Files) -> Tally {
         let Some(hands) = self.hands else { return Tally::default() };
         let lossless = self.depth() == Depth::default()
             && !self.is_over()
@@ -253,7 +240,10 @@ impl<'a> Builder<'a> {
         let lost = self.lost(hands);
         self.drop_tables();
         bound::keep(&mut self.cells, &survives);
-        Tally { rows: self.rows(files), lost, depth }
+        let (names, rows) = self.rows();
+        let mut tally = Tally { names, paths: files.0, rows, lost, depth };
+        tally.number();
+        tally
     }
 
     fn lost(&self, hands: &Hands) -> Vec<Lost> {
@@ -279,8 +269,8 @@ impl<'a> Builder<'a> {
         all
     }
 
-    /// A row for each client, name and part, in their order.
-    fn rows(mut self, files: &Files) -> Vec<Row> {
+    /// A row for each client, name and part, in their order; and the names, in theirs.
+    fn rows(mut self) -> (Vec<Arc<str>>, Vec<Row>) {
         let (clients, names) = self.number_in_order();
         let threads = if self.cells.len() > CELLS_ALONE { threads::most() } else { 1 };
         let pool = threads::pool(threads);
@@ -292,13 +282,13 @@ impl<'a> Builder<'a> {
             cells.chunk_by(|a, b| key(a) == key(b)).filter_map(<[Cell]>::split_first).collect();
         let pair = |run: &(&Cell, &[Cell])| (run.0.client, run.0.name);
         let parted = runs.windows(2).any(|two| two.first().map(pair) == two.last().map(pair));
-        let row = |(first, more)| self.row(first, more, &clients, &names, files);
+        let row = |(first, more)| self.row(first, more, &clients);
         let mut rows = threads::map(pool, runs, row);
         if parted {
             // The numbers of parts that lie over several are not quite in the order of their times.
             rows.sort_by(Row::order);
         }
-        rows
+        (names, rows)
     }
 
     /// Gives clients and names in their cells numbers in the order of addresses and names; what these then stand for.
@@ -325,32 +315,19 @@ impl<'a> Builder<'a> {
     }
 
     /// The cells of one row.
-    fn row(
-        &self,
-        first: &Cell,
-        more: &[Cell],
-        clients: &[IpAddr],
-        names: &[Arc<str>],
-        files: &Files,
-    ) -> Row {
+    fn row(&self, first: &Cell, more: &[Cell], clients: &[IpAddr]) -> Row {
         let cells = || std::iter::once(first).chain(more);
         let mut answered = cells().filter(|cell| cell.kind.rcode.outcome() == Outcome::Answered);
-        let all = self.sighting(first, more.iter());
+        let sighting = self.sighting(first, more.iter());
         let answered = answered.next().map(|first| self.sighting(first, answered));
-        let sighting = |(seen, (file, line)): Seen| {
-            let path = files.0.get(file as usize).cloned().unwrap_or_default();
-            Sighting { seen, place: Place { path, line: line.saturating_add(1) } }
-        };
-        let answered = answered.filter(|answered| *answered != all).map(sighting).map(Box::new);
-        let Sighting { seen, place } = sighting(all);
+        let answered = answered.filter(|answered| *answered != sighting).map(Box::new);
         let mut counts: KindCounts = cells().flat_map(Cell::kinds).collect();
         counts.sort_unstable_by_key(|(kind, _)| *kind);
         let client = clients[first.client as usize];
-        let name = Arc::clone(&names[first.name as usize]);
-        Row { client, name, counts, seen, place, answered }
+        Row { client, name: first.name, counts, sighting, answered }
     }
 
-    fn sighting<'c>(&self, first: &'c Cell, more: impl Iterator<Item = &'c Cell>) -> Seen {
+    fn sighting<'c>(&self, first: &'c Cell, more: impl Iterator<Item = &'c Cell>) -> Sighting {
         let (mut oldest, mut last) = (first, first.last);
         for cell in more {
             last = last.max(cell.last);
@@ -359,6 +336,7 @@ impl<'a> Builder<'a> {
             }
         }
         let seen = (oldest.part != Part::UNTIMED).then_some((oldest.first, last));
-        (seen, self.line(oldest.spot))
+        let (path, line) = self.line(oldest.spot);
+        Sighting { seen, path, line: line.saturating_add(1) }
     }
 }

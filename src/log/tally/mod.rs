@@ -15,6 +15,7 @@ mod rank;
 mod table;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ pub use bound::Depth;
 pub use builder::Builder;
 pub use clip::{StraddleError, clip};
 pub use merge::merge;
+pub use texts::Numbers;
 
 use smallvec::SmallVec;
 
@@ -34,6 +36,10 @@ use crate::time::Time;
 /// The finished tally: sorted, owned, the same whatever the split.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// The names of the rows, each once, sorted.
+    pub names: Vec<Arc<str>>,
+    /// The logs' paths, as in [`super::Input::path`], of the rows' records: each once, sorted.
+    pub paths: Vec<Arc<str>>,
     /// Sorted by client, name, first time (untimed last).
     pub rows: Vec<Row>,
     /// What the bound on unbounded names gave up, sorted by client; `None`, the clients beyond the bound, last.
@@ -50,25 +56,64 @@ pub type KindCounts = SmallVec<[(Kind, u64); 2]>;
 pub struct Row {
     /// The client's address.
     pub client: IpAddr,
-    /// The name's one spelling, without the final dot.
-    pub name: Arc<str>,
+    /// Which of [`Tally::names`]: its one spelling, without the final dot.
+    pub name: u32,
     /// How often each kind was seen, sorted by the kinds' text.
     pub counts: KindCounts,
-    /// First and last time; `None` in the part of the records without a time.
-    pub seen: Option<(Time, Time)>,
-    /// Where the record with the smallest (time, path, line) stands.
-    pub place: Place,
-    /// When and where its answered records were seen, if some were, and if that is not as in `seen` and `place`.
+    /// When and where its records were seen.
+    pub sighting: Sighting,
+    /// When and where its answered records were seen, if some were, and if that is not the same.
     pub answered: Option<Box<Sighting>>,
 }
 
 /// When and where records were seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sighting {
-    /// As in [`Row::seen`].
+    /// First and last time; `None` in the part of the records without a time.
     pub seen: Option<(Time, Time)>,
-    /// As in [`Row::place`].
-    pub place: Place,
+    /// In which of [`Tally::paths`] the record with the smallest (time, path, line) stands.
+    pub path: u32,
+    /// Its line, from 1, in the decompressed input.
+    pub line: u64,
+}
+
+impl Tally {
+    /// A tally of these rows, whose names and paths are numbered so. No two of them may be equal in [`Row::order`].
+    pub fn of(rows: Vec<Row>, names: Numbers, paths: Numbers) -> Tally {
+        let (names, paths) = (names.into_texts(), paths.into_texts());
+        let mut tally = Tally { names, paths, rows, ..Tally::default() };
+        tally.number();
+        tally.rows.sort_by(Row::order);
+        tally
+    }
+
+    /// The name of one of its rows.
+    pub fn name(&self, row: &Row) -> &str {
+        self.names.get(row.name as usize).map_or("", |name| name)
+    }
+
+    /// Where one of its rows was seen.
+    pub fn place(&self, sighting: &Sighting) -> Place {
+        let path = self.paths.get(sighting.path as usize).cloned().unwrap_or_default();
+        Place { path, line: sighting.line }
+    }
+
+    /// Puts names and paths in order, each once and none that no row has, whatever they were; rows keep theirs, by new
+    /// numbers. The rows' own order is not touched.
+    pub(super) fn number(&mut self) {
+        texts::number(&mut self.names, &mut self.rows, |row| [Some(&mut row.name), None]);
+        texts::number(&mut self.paths, &mut self.rows, |row| {
+            let answered = row.answered.as_deref_mut().map(|answered| &mut answered.path);
+            [Some(&mut row.sighting.path), answered]
+        });
+    }
+}
+
+impl Sighting {
+    /// What was seen first stands first, by (time, path, line); what has no time, last.
+    pub(crate) fn order(&self) -> impl Ord + use<> {
+        (self.seen.is_none(), self.seen.map(|(first, _)| first), self.path, self.line)
+    }
 }
 
 impl Row {
@@ -80,17 +125,19 @@ impl Row {
 
     /// When and where the answered records were seen: what stands behind a connection. Of a row without any, when and
     /// where the others were.
-    pub fn evidence(&self) -> (Option<(Time, Time)>, &Place) {
-        match &self.answered {
-            Some(answered) => (answered.seen, &answered.place),
-            None => (self.seen, &self.place),
-        }
+    pub fn evidence(&self) -> &Sighting {
+        self.answered.as_deref().unwrap_or(&self.sighting)
     }
 
     /// The order of a tally's rows. No two rows of one tally are equal in it.
-    pub(super) fn order(&self, other: &Row) -> Ordering {
-        let key = |row: &Row| (row.seen.is_none(), row.seen);
-        let names = || self.name.cmp(&other.name);
+    pub fn order(&self, other: &Row) -> Ordering {
+        self.order_by(other, |name| name)
+    }
+
+    /// The same while names are not numbered in their order: by what their numbers stand for.
+    pub(super) fn order_by<T: Ord>(&self, other: &Row, name: impl Fn(u32) -> T) -> Ordering {
+        let key = |row: &Row| (row.sighting.seen.is_none(), row.sighting.seen);
+        let names = || name(self.name).cmp(&name(other.name));
         self.client.cmp(&other.client).then_with(names).then_with(|| key(self).cmp(&key(other)))
     }
 }

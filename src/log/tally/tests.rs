@@ -239,12 +239,13 @@ fn expected(lines: &[Line], hands: &Hands, window: Window, bound: Bound) -> Tall
     for one in &all {
         groups.entry((one.client, &one.name, one.part)).or_default().push(one);
     }
-    let sighting = |moments: &[Moment]| {
+    let (mut names, mut paths) = (Numbers::default(), Numbers::default());
+    let mut sighting = |moments: &[Moment]| {
         let (time, input, line) = *moments.iter().min()?;
         let seen = time.zip(moments.iter().filter_map(|m| m.0).max());
-        Some(Sighting { seen, place: Place { path: PATHS[input].into(), line } })
+        Some(Sighting { seen, path: paths.of(PATHS[input]), line })
     };
-    let row = |((client, name, _), ones): (&(IpAddr, &str, Option<usize>), &Vec<&One>)| {
+    let mut row = |((client, name, _), ones): (&(IpAddr, &str, Option<usize>), &Vec<&One>)| {
         let mut counts: BTreeMap<Kind, u64> = BTreeMap::new();
         for one in ones {
             *counts.entry(one.kind).or_default() += 1;
@@ -254,17 +255,17 @@ fn expected(lines: &[Line], hands: &Hands, window: Window, bound: Bound) -> Tall
         let answered: Vec<Moment> = answered.map(|one| one.moment).collect();
         let whole = sighting(&moments).unwrap();
         let answered = sighting(&answered).filter(|answered| *answered != whole).map(Box::new);
-        let (name, counts) = ((*name).into(), counts.into_iter().collect());
-        Row { client: *client, name, counts, seen: whole.seen, place: whole.place, answered }
+        let (name, counts) = (names.of(name), counts.into_iter().collect());
+        Row { client: *client, name, counts, sighting: whole, answered }
     };
-    let mut rows: Vec<Row> = groups.iter().map(row).collect();
-    rows.sort_by_key(|row| (row.client, row.name.clone(), row.seen.is_none(), row.seen));
+    let rows: Vec<Row> = groups.iter().map(&mut row).collect();
     let mut lost: Vec<Lost> = lost.into_values().collect();
     if beyond.records != [0; 3] {
         beyond.names = beyond.names.min(beyond.records.iter().sum());
         lost.push(beyond);
     }
-    Tally { rows, lost, depth: Depth { known: depths[0], unknown: depths[1], crowded } }
+    let depth = Depth { known: depths[0], unknown: depths[1], crowded };
+    Tally { lost, depth, ..Tally::of(rows, names, paths) }
 }
 
 proptest! {
@@ -287,6 +288,8 @@ proptest! {
         let tally = run(&lines, &late(hands), window, bound, &split);
         prop_assert_eq!(&tally.depth, &expected.depth);
         prop_assert_eq!(&tally.lost, &expected.lost);
+        prop_assert_eq!(&tally.names, &expected.names);
+        prop_assert_eq!(&tally.paths, &expected.paths);
         for (row, expected) in tally.rows.iter().zip(&expected.rows) {
             prop_assert_eq!(row, expected);
         }
@@ -366,19 +369,21 @@ fn only_times_and_crowds_wait_for_the_snapshot() {
     assert_eq!(tally.rows.len(), 11);
 }
 
-fn row(seen: Option<(Time, Time)>) -> Row {
-    let place = Place { path: PATHS[0].into(), line: 1 };
+/// A tally of one row.
+fn one(seen: Option<(Time, Time)>) -> Tally {
     let counts = [(kind("A", "NOERROR"), 2)].into_iter().collect();
-    Row { client: [10, 9, 0, 3].into(), name: "x".into(), counts, seen, place, answered: None }
+    let sighting = Sighting { seen, path: 0, line: 1 };
+    let row = Row { client: [10, 9, 0, 3].into(), name: 0, counts, sighting, answered: None };
+    let (names, paths) = (vec!["x".into()], vec![PATHS[0].into()]);
+    Tally { names, paths, rows: vec![row], ..Tally::default() }
 }
 
 #[test]
 fn a_row_across_a_change_of_hands_stays_a_row_of_its_own() {
     let hands = late(hands(true));
-    let tally = |seen| Tally { rows: vec![row(Some(seen))], ..Tally::default() };
-    let tallies = [(0, 4), (1, 2), (3, 7), (4, 6), (6, 6)].map(tally).to_vec();
+    let tallies = [(0, 4), (1, 2), (3, 7), (4, 6), (6, 6)].map(|seen| one(Some(seen))).to_vec();
     let all = merge(&hands, Bound { names: 99 }, vec![], &|_, _| 0, &[], tallies);
-    let rows = all.rows.iter().map(|row| (row.seen.unwrap(), row.counts[0].1));
+    let rows = all.rows.iter().map(|row| (row.sighting.seen.unwrap(), row.counts[0].1));
     assert_eq!(rows.collect::<Vec<_>>(), [((0, 4), 4), ((3, 7), 4), ((6, 6), 2)]);
 }
 
@@ -394,11 +399,11 @@ fn a_window_takes_whole_rows_or_is_refused() {
         (Some((19, 20)), None),
         (Some((0, 30)), None),
     ] {
-        let mut tally = Tally { rows: vec![row(seen)], ..Tally::default() };
+        let mut tally = one(seen);
         let clipped = clip(&mut tally, &mut [], window);
         assert_eq!(clipped.ok().map(|()| tally.rows.len()), expected, "{seen:?}");
     }
-    let mut tally = Tally { rows: vec![row(None)], ..Tally::default() };
+    let mut tally = one(None);
     clip(&mut tally, &mut [], Window::default()).unwrap();
     assert_eq!(tally.rows.len(), 1);
 }

@@ -43,7 +43,7 @@ pub fn write(tally: &Tally, inputs: &[Input], out: &mut dyn Write) -> io::Result
     writeln!(out, "{HEADER}")?;
     let mut out = Writer { csv: csv::WriterBuilder::new().from_writer(out), rows: 0 };
     for row in &tally.rows {
-        out.row(row)?;
+        out.row(tally, row)?;
     }
     for input in inputs {
         out.input(input)?;
@@ -74,7 +74,7 @@ struct Cells<'a> {
     failed: &'a str,
     outcomes: &'a str,
     seen: Option<(Time, Time)>,
-    place: Option<&'a Place>,
+    place: Option<Place>,
 }
 
 impl<W: Write> Writer<W> {
@@ -83,8 +83,8 @@ impl<W: Write> Writer<W> {
             Some((first, last)) => [time::format(first), time::format(last)],
             None => [String::new(), String::new()],
         };
-        let path = cells.place.map(|place| encode(&place.path, ""));
-        let line = cells.place.map(|place| place.line.to_string());
+        let path = cells.place.as_ref().map(|place| encode(&place.path, ""));
+        let line = cells.place.as_ref().map(|place| place.line.to_string());
         self.rows += 1;
         self.csv.write_record([
             cells.client,
@@ -100,7 +100,8 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    fn row(&mut self, row: &Row) -> io::Result<()> {
+    fn row(&mut self, tally: &Tally, row: &Row) -> io::Result<()> {
+        let name = tally.name(row);
         let [answered, failed] =
             [Outcome::Answered, Outcome::Failed].map(|outcome| row.count(outcome).to_string());
         let outcomes = row.counts.iter().map(|(kind, n)| {
@@ -110,22 +111,16 @@ impl<W: Write> Writer<W> {
         let outcomes = outcomes.collect::<Vec<_>>().join(";");
         self.line(Cells {
             client: &row.client.to_string(),
-            name: &row.name,
+            name,
             answered: &answered,
             failed: &failed,
             outcomes: &outcomes,
-            seen: row.seen,
-            place: Some(&row.place),
+            seen: row.sighting.seen,
+            place: Some(tally.place(&row.sighting)),
         })?;
         if let Some(answered) = &row.answered {
-            let (seen, place) = (answered.seen, Some(&answered.place));
-            self.line(Cells {
-                client: "#answered",
-                name: &row.name,
-                seen,
-                place,
-                ..Cells::default()
-            })?;
+            let (seen, place) = (answered.seen, Some(tally.place(answered)));
+            self.line(Cells { client: "#answered", name, seen, place, ..Cells::default() })?;
         }
         Ok(())
     }

@@ -2,13 +2,12 @@
 //! the file is used. A row of a kind that this version does not know is refused too: half a tally is a wrong tally.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{COLUMNS, Depth, HEADER, Input, Lost, Outcome, Place, Row, Tally};
+use super::{COLUMNS, Depth, HEADER, Input, Lost, Outcome, Row, Tally};
 use crate::log::record::{Kind, QType, Rcode};
-use crate::log::tally::{KindCounts, Sighting};
+use crate::log::tally::{KindCounts, Numbers, Sighting};
 use crate::log::{Lines, Reason, State};
 use crate::name;
 use crate::text;
@@ -41,7 +40,8 @@ fn rows(bytes: &[u8]) -> Result<(Tally, Vec<Input>)> {
     }
     let Some(rows) = ended else { bail!("torn: no #end row; make it again") };
     ensure!(rows + 2 == number, "torn: the #end row counts {rows} rows, here are {}", number - 2);
-    Ok((reader.tally, reader.inputs))
+    let Reader { rows, names, paths, lost, depth, inputs, .. } = reader;
+    Ok((Tally { lost, depth, ..Tally::of(rows, names, paths) }, inputs))
 }
 
 fn line_of(cells: &csv::StringRecord) -> u64 {
@@ -50,10 +50,12 @@ fn line_of(cells: &csv::StringRecord) -> u64 {
 
 #[derive(Default)]
 struct Reader {
-    tally: Tally,
+    rows: Vec<Row>,
+    lost: Vec<Lost>,
+    depth: Depth,
     inputs: Vec<Input>,
-    /// Every path once.
-    path: Option<Arc<str>>,
+    names: Numbers,
+    paths: Numbers,
     /// The sum of all counts.
     sum: u64,
     /// The sums over all inputs: of bytes, of lines, of fragments, and of records in each way of counting them.
@@ -91,7 +93,7 @@ impl Reader {
                 empty(&[name, answered, failed, first, last, path, line])?;
                 ensure!(!self.bound, "a second #bound row");
                 self.bound = true;
-                self.tally.depth = depth(outcomes)?;
+                self.depth = depth(outcomes)?;
             }
             "#end" => {
                 empty(&[name, failed, outcomes, first, last, path, line])?;
@@ -101,14 +103,15 @@ impl Reader {
                 bail!("this version knows no `{}` row", text::terminal(client))
             }
             _ => {
-                let Sighting { seen, place } = self.sighting([first, last, path, line])?;
+                let sighting = self.sighting([first, last, path, line])?;
                 let (client, counts) = (address(client)?, self.counts(outcomes)?);
                 let name = text::csv_undo(name);
                 ensure!(
                     name::spelling(name.as_bytes()) == name,
                     "the name is not spelled as kico does"
                 );
-                let row = Row { client, name: name.into(), counts, seen, place, answered: None };
+                let name = self.names.of(name);
+                let row = Row { client, name, counts, sighting, answered: None };
                 self.tally_row(row, [answered, failed])?;
             }
         }
@@ -131,20 +134,21 @@ impl Reader {
         for (outcome, column) in [Outcome::Answered, Outcome::Failed].into_iter().zip(columns) {
             ensure!(row.count(outcome) == count(column)?, "its counts do not add up");
         }
-        if let Some(before) = self.tally.rows.last() {
-            ensure!(before.order(&row).is_lt(), "it is out of order");
+        if let Some(before) = self.rows.last() {
+            let order = before.order_by(&row, |name| self.names.text(name));
+            ensure!(order.is_lt(), "it is out of order");
         }
-        self.tally.rows.push(row);
+        self.rows.push(row);
         Ok(())
     }
 
     fn answered(&mut self, name: &str, sighting: Sighting) -> Result<()> {
-        let row = self.tally.rows.last_mut().context("no row above it")?;
-        let fits = *row.name == *name
+        let row = self.rows.last_mut().context("no row above it")?;
+        let fits = self.names.text(row.name) == name
             && row.answered.is_none()
             && row.count(Outcome::Answered) > 0
-            && row.seen.is_some() == sighting.seen.is_some()
-            && (row.seen, &row.place) != (sighting.seen, &sighting.place);
+            && row.sighting.seen.is_some() == sighting.seen.is_some()
+            && row.sighting != sighting;
         ensure!(fits, "it does not belong to the row above it");
         row.answered = Some(Box::new(sighting));
         Ok(())
@@ -177,26 +181,21 @@ impl Reader {
 
     fn sighting(&mut self, [first, last, path, line]: [&str; 4]) -> Result<Sighting> {
         let path = decode(text::csv_undo(path))?;
-        let path = match &self.path {
-            Some(known) if **known == *path => Arc::clone(known),
-            _ => Arc::from(path),
-        };
-        self.path = Some(Arc::clone(&path));
         let line = count(line)?;
         ensure!(line > 0, "lines count from 1");
-        Ok(Sighting { seen: seen(first, last)?, place: Place { path, line } })
+        Ok(Sighting { seen: seen(first, last)?, path: self.paths.of(&path), line })
     }
 
     fn lost(&mut self, name: &str, columns: [&str; 2], outcomes: &str) -> Result<()> {
         let client = if name.is_empty() { None } else { Some(address(name)?) };
-        let before = self.tally.lost.last().map(|lost| (lost.client.is_none(), lost.client));
+        let before = self.lost.last().map(|lost| (lost.client.is_none(), lost.client));
         let in_order = before.is_none_or(|before| before < (client.is_none(), client));
         ensure!(in_order, "it is out of order");
         let mut facts = Facts::of(outcomes)?;
         let (unknown, names) = (facts.take("unknown")?, facts.count("names")?);
         facts.end()?;
         let records = [self.sum(columns[0])?, self.sum(columns[1])?, self.sum(unknown)?];
-        self.tally.lost.push(Lost { client, records, names });
+        self.lost.push(Lost { client, records, names });
         Ok(())
     }
 }

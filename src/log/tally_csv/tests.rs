@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::log::record::{Kind, QType, Rcode};
-use crate::log::tally::Sighting;
+use crate::log::tally::{Numbers, Sighting};
 use crate::log::{Lines, State};
 
 fn paths() -> impl Strategy<Value = String> {
@@ -21,7 +21,10 @@ fn seen() -> impl Strategy<Value = Option<(Time, Time)>> {
     prop::option::of((any::<Time>(), any::<Time>()).prop_map(|(a, b)| (a.min(b), a.max(b))))
 }
 
-fn rows() -> impl Strategy<Value = Row> {
+/// A row with its name and paths.
+type Made = (Row, String, Vec<Arc<str>>);
+
+fn rows() -> impl Strategy<Value = Made> {
     let kinds = (
         prop::sample::select(vec!["A", "AAAA", "NSAP-PTR", "OTHER", "PTR"]),
         prop::sample::select(vec!["NOERROR", "NXDOMAIN", "-", "?", "OTHER"]),
@@ -38,13 +41,18 @@ fn rows() -> impl Strategy<Value = Row> {
     let name = prop_oneof!["[=+@'*_a-z. \\\\-]{0,12}", Just(".".to_owned())];
     let parts = (client, name, counts, seen(), places(), prop::option::of((seen(), places())));
     parts.prop_map(|(client, name, counts, seen, place, answered)| {
-        let name = crate::name::spelling(name.as_bytes()).into();
+        let name = crate::name::spelling(name.as_bytes()).into_owned();
         let counts = counts.into_iter().collect();
-        let mut row = Row { client, name, counts, seen, place, answered: None };
-        let answered = answered.map(|(seen, place)| Sighting { seen, place });
-        let answered = answered.filter(|answered| answered.seen.is_some() == row.seen.is_some());
-        row.answered = answered.filter(|_| row.count(Outcome::Answered) > 0).map(Box::new);
-        row
+        let mut paths = vec![place.path];
+        let sighting = Sighting { seen, path: 0, line: place.line };
+        let mut row = Row { client, name: 0, counts, sighting, answered: None };
+        let answered = answered.filter(|(when, _)| when.is_some() == seen.is_some());
+        row.answered =
+            answered.filter(|_| row.count(Outcome::Answered) > 0).map(|(seen, place)| {
+                paths.push(place.path);
+                Box::new(Sighting { seen, path: 1, line: place.line })
+            });
+        (row, name, paths)
     })
 }
 
@@ -58,12 +66,25 @@ fn tallies() -> impl Strategy<Value = Tally> {
     let depth = (1..=4096_u32, 1..=4096_u32, any::<[bool; 2]>())
         .prop_map(|(known, unknown, crowded)| Depth { known, unknown, crowded });
     let parts = (prop::collection::vec(rows(), 0..6), prop::collection::vec(lost, 0..4), depth);
-    parts.prop_map(|(mut rows, mut lost, depth)| {
-        rows.sort_by(Row::order);
-        rows.dedup_by(|a, b| a.order(b).is_eq());
+    parts.prop_map(|(made, mut lost, depth)| {
+        let (mut names, mut paths) = (Numbers::default(), Numbers::default());
+        let rows = made.into_iter().map(|(mut row, name, of_row)| {
+            row.name = names.of(&name);
+            let of_row: Vec<u32> = of_row.iter().map(|path| paths.of(path)).collect();
+            row.sighting.path = of_row[0];
+            if let Some(answered) = &mut row.answered {
+                answered.path = of_row[1];
+            }
+            row
+        });
+        let mut rows: Vec<Row> = rows.collect();
+        let order = |a: &Row, b: &Row| a.order_by(b, |name| names.text(name));
+        rows.sort_by(order);
+        rows.dedup_by(|a, b| order(a, b).is_eq());
+        let tally = Tally::of(rows, names, paths);
         lost.sort_by_key(|lost| (lost.client.is_none(), lost.client));
         lost.dedup_by_key(|lost| lost.client);
-        Tally { rows, lost, depth }
+        Tally { lost, depth, ..tally }
     })
 }
 
@@ -209,7 +230,7 @@ fn what_was_not_written_so_is_refused_with_the_row_and_the_reason() {
 #[test]
 fn cells_are_defused_and_lines_end_in_lf() {
     let (tally, _) = read(format!("{HEADER}\n{ROW}#end,,1,,,,,,\n").as_bytes(), "t.csv").unwrap();
-    assert_eq!(&*tally.rows[0].name, "=x.example");
+    assert_eq!(tally.name(&tally.rows[0]), "=x.example");
     let bytes = String::from_utf8(written(&tally, &[])).unwrap();
     assert_eq!(bytes, format!("{HEADER}\n{}#end,,1,,,,,,\n", ROW.replace("=x.", "'=x.")));
 }
