@@ -56,8 +56,8 @@ pub(super) struct Budget {
     /// Cells of clients beyond the first `depth` of each.
     excess: usize,
     pub(super) members: usize,
-    /// At so many cells, so much excess, so many members it is worth while to prune: half as much again as the bound, or a
-    /// quarter for what one client has too many, so that each prune is paid for by what came since the last one.
+    /// At so many cells, so much excess, so many members it is worth while to prune: twice the bound, or a quarter more for
+    /// what one client has too many, so that each prune is paid for by what came since the last one.
     worth: [usize; 3],
 }
 
@@ -114,7 +114,7 @@ impl Budget {
 
     /// Sets out from what there is now.
     fn settle(&mut self) {
-        let more = |used: usize, of: usize| used.max(of) + used.max(of) / 2 + 1;
+        let more = |used: usize, of: usize| 2 * used.max(of) + 1;
         self.worth = [
             more(self.cells, self.pairs),
             self.excess + (self.pairs / 4).max(self.excess / 4) + 1,
