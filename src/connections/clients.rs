@@ -15,7 +15,7 @@ use crate::cluster::Cluster;
 use crate::cluster::addresses::Holder;
 use crate::cluster::workloads::WorkloadId;
 use crate::log::record::Outcome;
-use crate::log::tally::{Row, Tally};
+use crate::log::tally::{Lost, Row, Tally};
 use crate::time::Time;
 
 /// One address over one stretch of time.
@@ -210,7 +210,24 @@ impl Askers {
             })
             .collect();
         totals.lost_clients = shown.into_iter().collect();
+        totals.lost_strangers = self.lost_strangers(tally);
         totals
+    }
+
+    /// Of clients that the snapshot knows, answered names of Services are never given up: nothing else is in the tally's
+    /// sums of them.
+    fn lost_strangers(&self, tally: &Tally) -> Vec<String> {
+        let unknown: BTreeSet<IpAddr> = (self.list.iter())
+            .filter(|asker| asker.lost && asker.holder == Holder::Unknown)
+            .map(|asker| asker.ip)
+            .collect();
+        let may = |lost: &&Lost| lost.records[0] > 0 || lost.records[2] > 0;
+        let answered = tally.lost.iter().filter(may);
+        let shown = answered.filter_map(|lost| match lost.client {
+            Some(ip) => unknown.contains(&ip).then(|| ip.to_string()),
+            None => Some("clients beyond the bound".to_owned()),
+        });
+        shown.collect()
     }
 }
 

@@ -96,6 +96,9 @@ pub struct Totals {
     pub ambiguous_queries: u64,
     /// Clients that lost names to the bound, as they are shown; sorted.
     pub lost_clients: Vec<String>,
+    /// Clients that the snapshot does not know, and answered records of whom were given up: they may have asked for any
+    /// Service. Sorted.
+    pub lost_strangers: Vec<String>,
 }
 
 impl Totals {

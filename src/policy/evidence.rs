@@ -62,6 +62,9 @@ pub(super) enum Unsaid {
     Alias,
 }
 
+/// Whoever lost names may have asked for anything.
+const LOST: &str = "clients that the snapshot does not know may have asked for it: answered names of theirs were given up; raise --max-names";
+
 impl Unsaid {
     /// A lower-case fragment, before the clients' names.
     fn words(self) -> &'static str {
@@ -136,6 +139,13 @@ pub(super) fn gather(report: &Report, cluster: &Cluster, options: &Options<'_>) 
         for (workload, trouble) in beside(server, cluster) {
             let subject = evidence.subjects.entry(workload).or_default();
             subject.unsaid(trouble, &connection.client, cluster);
+        }
+    }
+    let strangers = &report.totals.lost_strangers;
+    if !strangers.is_empty() {
+        for subject in evidence.subjects.values_mut() {
+            let clients = subject.unsaid.entry(LOST.into()).or_default();
+            clients.extend(strangers.iter().cloned());
         }
     }
     evidence

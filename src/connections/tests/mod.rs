@@ -349,6 +349,18 @@ fn what_was_lost_makes_failed_counts_a_lower_bound() {
     "#]]
     .assert_eq(&show(&report));
     assert_eq!(report.totals.lost_clients, ["shop/web"]);
+    // Nobody was answered what was given up.
+    assert!(report.totals.lost_strangers.is_empty());
+    for (client, shown) in [(Some("10.77.0.9"), "10.77.0.9"), (None, "clients beyond the bound")] {
+        let client = client.map(ip);
+        let lost = vec![
+            Lost { client: Some(ip("10.1.0.8")), records: [7, 0, 0], names: 5 },
+            Lost { client, records: [1, 0, 0], names: 1 },
+        ];
+        let tally = Tally { lost, ..tally.clone() };
+        let report = join(&tally, &cluster(small()), Options::default());
+        assert_eq!(report.totals.lost_strangers, [shown]);
+    }
 }
 
 #[test]

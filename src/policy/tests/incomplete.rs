@@ -22,6 +22,16 @@ fn lower_bounds_are_on_counts_and_leave_a_policy_complete() {
 }
 
 #[test]
+fn answers_of_strangers_that_were_given_up_leave_every_policy_incomplete() {
+    let mut world = sock_shop().0;
+    world.report.totals.lost_strangers = vec!["10.77.0.9".into()];
+    let policies = world.build();
+    assert_eq!((policies.complete.len(), policies.incomplete.len()), (0, 1));
+    let text = yaml::document(&policies.incomplete[0], yaml::Place::File).unwrap();
+    assert!(text.contains("may have asked for it") && text.contains("10.77.0.9"), "{text}");
+}
+
+#[test]
 fn strict_refuses_what_is_incomplete() {
     let (mut world, _, _, service) = sock_shop();
     world.asked_as("Unknown", "10.9.9.9", service);
