@@ -227,6 +227,7 @@ fn named(namespace: &str, name: &str) -> Meta {
 
 fn cluster(pods: &[Made]) -> Cluster {
     let port = |(name, port, protocol): &(&str, u16, &str)| ContainerPort {
+        host_port: None,
         name: (*name).into(),
         port: *port,
         protocol: parse(protocol),

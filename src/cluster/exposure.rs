@@ -205,11 +205,24 @@ impl Found<'_> {
         let both: BTreeSet<(&Labels, &Labels)> =
             pods.iter().map(|pod| (&pod.meta.labels, &pod.meta.annotations)).chain(made).collect();
         let object = || format!("{} {}/{}", workload.kind, workload.namespace, workload.name);
-        if pods.iter().any(|pod| pod.host_network)
-            || template.is_some_and(|template| template.template_host_network)
-        {
+        let on_host = template.is_some_and(|template| template.template_host_network);
+        if on_host || pods.iter().any(|pod| pod.host_network) {
             let why = "its pods use hostNetwork, and are reached by their node's address:";
             self.add(id, "hostNetwork", object(), why, "nothing: no policy has an effect".into());
+        }
+        let templates = template.map(|template| &template.template_containers);
+        let containers = pods.iter().filter(|pod| !pod.host_network).map(|pod| &pod.containers);
+        let containers = containers.chain(templates.filter(|_| !on_host)).flatten();
+        let ports = containers.flat_map(|container| &container.ports);
+        let ports: BTreeSet<u16> =
+            ports.filter(|port| port.host_port.is_some()).map(|port| port.port).collect();
+        if !ports.is_empty() {
+            let why = "nodes listen for it, on the hostPort of";
+            let needs = format!(
+                "from outside the cluster{}",
+                on(ports.iter().map(u16::to_string).collect())
+            );
+            self.add(id, "hostPort", object(), why, needs);
         }
         for (labels, annotations) in both {
             if let Some(needs) = scrape(annotations) {

@@ -183,6 +183,8 @@ pub struct ContainerPort {
     pub port: u16,
     /// `TCP`, `UDP` or `SCTP`.
     pub protocol: Protocol,
+    /// `hostPort`: the node listens on it for the pod.
+    pub host_port: Option<u16>,
 }
 
 /// A transport protocol; the API's default is TCP.

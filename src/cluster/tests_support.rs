@@ -122,7 +122,7 @@ pub(crate) fn container(ports: &str) -> Container {
     let port = |text: &str| {
         let (text, protocol) = protocol(text);
         let (name, port) = text.split_once(':').unwrap();
-        ContainerPort { name: name.into(), port: port.parse().unwrap(), protocol }
+        ContainerPort { name: name.into(), port: port.parse().unwrap(), protocol, host_port: None }
     };
     Container { name: "main".into(), ports: ports.split_whitespace().map(port).collect() }
 }

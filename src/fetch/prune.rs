@@ -38,11 +38,13 @@ const POD: &[&str] = &[
     "containers.ports.name",
     "containers.ports.containerPort",
     "containers.ports.protocol",
+    "containers.ports.hostPort",
     "containers.env.name",
     "initContainers.name",
     "initContainers.ports.name",
     "initContainers.ports.containerPort",
     "initContainers.ports.protocol",
+    "initContainers.ports.hostPort",
     "initContainers.restartPolicy",
     "initContainers.env.name",
 ];

@@ -65,6 +65,7 @@ impl World {
             kind => Some(owner(kind, &load.name, load)),
         };
         let ports = made.ports.iter().map(|(name, port, protocol)| ContainerPort {
+            host_port: None,
             name: name.clone(),
             port: *port,
             protocol: as_protocol(protocol),
@@ -106,6 +107,7 @@ impl World {
                 .ports
                 .iter()
                 .map(|(name, port, protocol)| ContainerPort {
+                    host_port: None,
                     name: name.clone(),
                     port: *port,
                     protocol: as_protocol(protocol),

@@ -270,3 +270,23 @@ fn names_that_the_corefile_rewrites_to_it_are_not_seen() {
         ],
     );
 }
+
+#[test]
+fn a_host_port_exposes_its_pods_and_those_that_a_template_will_make() {
+    let container = |host_port| Container {
+        name: "main".into(),
+        ports: vec![ContainerPort { port: 8080, host_port, ..ContainerPort::default() }],
+    };
+    let expected = [
+        "api: hostPort: nodes listen for it, on the hostPort of StatefulSet shop/api; from outside the cluster, on 8080",
+    ];
+    let mut snapshot = world();
+    snapshot.pods[0].containers = vec![container(Some(80))];
+    check(snapshot, &expected);
+    let mut snapshot = world();
+    snapshot.controllers[0].template_containers = vec![container(Some(80))];
+    check(snapshot, &expected);
+    let mut snapshot = world();
+    snapshot.pods[0].containers = vec![container(None)];
+    check(snapshot, &[]);
+}

@@ -134,6 +134,7 @@ impl RawContainer<'_> {
             name: port.name.unwrap_or_default(),
             port: port.container_port.get(),
             protocol: port.protocol.unwrap_or_default(),
+            host_port: port.host_port.filter(|port| *port > 0),
         };
         let declared = self.ports.unwrap_or_default();
         let mut ports = Vec::with_capacity(declared.len());
@@ -155,6 +156,7 @@ struct RawPort {
     name: Option<String>,
     container_port: NonZeroU16,
     protocol: Option<Protocol>,
+    host_port: Option<u16>,
 }
 
 #[derive(Default, Deserialize)]

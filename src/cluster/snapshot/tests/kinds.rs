@@ -25,7 +25,7 @@ fn a_pod() {
       "spec": {"hostNetwork": true, "nodeName": "n1", "dnsPolicy": "None", "hostname": "web-0", "subdomain": "web",
         "dnsConfig": {"nameservers": ["10.9.9.9"], "searches": ["corp.example"], "options": null},
         "containers": [
-          {"name": "main", "ports": [{"containerPort": 8080, "name": "http"}, {"containerPort": 53, "protocol": "UDP"}]},
+          {"name": "main", "ports": [{"containerPort": 8080, "name": "http", "hostPort": 0}, {"containerPort": 53, "protocol": "UDP"}]},
           {"name": "quiet", "ports": null, "env": null}],
         "initContainers": [
           {"name": "once", "ports": [{"containerPort": 1}]},
@@ -45,7 +45,12 @@ fn a_pod() {
            "state": {"terminated": {"startedAt": "2026-03-14T10:10:01Z", "finishedAt": "2026-03-14T10:29:00Z"}}},
           {"lastState": {}, "state": {"waiting": {"reason": "x"}}},
           {"lastState": null, "state": {"terminated": {"startedAt": null, "finishedAt": null}}}]}}"#;
-    let port = |name: &str, port, protocol| ContainerPort { name: name.to_owned(), port, protocol };
+    let port = |name: &str, port, protocol| ContainerPort {
+        name: name.to_owned(),
+        port,
+        protocol,
+        host_port: None,
+    };
     let container = |name: &str, ports: &[ContainerPort]| Container {
         name: name.to_owned(),
         ports: ports.to_vec(),

@@ -25,7 +25,12 @@ fn w31_egress_dns_pods_alone_are_known_by_their_label_and_ports() {
     world.cluster.dns_services.clear();
     let dns = world.cluster.workloads.iter().find(|(_, w)| w.name == "coredns").unwrap().0;
     world.refuses_egress("no DNS pods");
-    let port = |name: &str, port, protocol| ContainerPort { name: name.into(), port, protocol };
+    let port = |name: &str, port, protocol| ContainerPort {
+        name: name.into(),
+        port,
+        protocol,
+        host_port: None,
+    };
     let ports = vec![port("dns", 5353, Protocol::Udp), port("metrics", 9153, Protocol::Tcp)];
     world.pod(dns).containers = vec![Container { name: "main".into(), ports }];
     assert_eq!(rules(&world.one().0)[0], "kube-system:k8s-app=kube-dns 5353/TCP,5353/UDP");
