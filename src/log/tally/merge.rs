@@ -50,7 +50,7 @@ pub fn merge<'a>(
         all.renew_tables();
     }
     for tally in tallies {
-        all.absorb_tally(tally, &files);
+        all.absorb_tally(&tally, &files);
     }
     all.finish(files)
 }
@@ -127,10 +127,9 @@ impl<'a> Builder<'a> {
         self.cells = cells;
     }
 
-    fn absorb_tally(&mut self, tally: Tally, files: &Files) {
-        let Tally { names, paths, rows, lost, depth } = tally;
-        self.absorb_bound(depth, [[0; 3]; 2]);
-        for lost in &lost {
+    fn absorb_tally(&mut self, tally: &Tally, files: &Files) {
+        self.absorb_bound(tally.depth, [[0; 3]; 2]);
+        for lost in &tally.lost {
             let unknown = usize::from(self.hands.is_some_and(|hands| hands.snapshot));
             let asker = match lost.client {
                 Some(client) => self.client(client),
@@ -138,11 +137,10 @@ impl<'a> Builder<'a> {
             };
             self.add_lost(asker, &lost.records);
         }
-        let files: Vec<u32> = paths.iter().map(|path| files.number(path)).collect();
+        let files: Vec<u32> = tally.paths.iter().map(|path| files.number(path)).collect();
         let mut origins = HashMap::new();
-        for row in rows {
+        for row in &tally.rows {
             let asker = self.client(row.client);
-            let name = names.get(row.name as usize).map_or("", |name| name);
             let [answered, all] = [row.evidence(), &row.sighting].map(|sighting| {
                 let file = files.get(sighting.path as usize).copied().unwrap_or(u32::MAX);
                 (sighting.seen, self.spot_of(file, sighting.line, &mut origins))
@@ -150,7 +148,7 @@ impl<'a> Builder<'a> {
             for (kind, count) in &row.counts {
                 let answered_kind = kind.rcode.outcome() == Outcome::Answered;
                 let sighting = if answered_kind { answered } else { all };
-                self.add_counted(asker, name, (*kind, *count), sighting);
+                self.add_counted(asker, tally.name(row), (*kind, *count), sighting);
             }
             if self.is_full() {
                 self.prune();
