@@ -88,7 +88,7 @@ pub fn cover(inputs: &[Input], totals: &Totals, lost: &[Lost], cluster: &Cluster
     for lost in lost {
         all.lost.clients += 1;
         all.lost.names += lost.names;
-        for (sum, more) in all.lost.records.iter_mut().zip(lost.records) {
+        for (sum, more) in all.lost.records.iter_mut().zip(lost.given_up.records) {
             *sum += more;
         }
     }

@@ -140,6 +140,13 @@ fn in_zone(labels: &str) -> Option<Shape<'_>> {
     }
 }
 
+/// Whether this is `A.B.svc.X` or `A.B.pod.X`, with more in front or not: what may be a Service's or a pod's name, or one
+/// behind which autopath answered for one, whatever the cluster domain turns out to be.
+pub fn may_be_of_a_cluster(name: &str) -> bool {
+    let has = |kind| name.rsplit_once(kind).is_some_and(|(front, _)| front.contains('.'));
+    has(".svc.") || has(".pod.")
+}
+
 /// An address with dashes, as endpoint and pod names have it: `10-244-0-9`, `fd00-10-244--9`.
 pub fn dashed_address(label: &str) -> Option<IpAddr> {
     if let Ok(v4) = label.replace('-', ".").parse::<Ipv4Addr>() {
@@ -189,6 +196,24 @@ mod tests {
             (br"\...", r"\..."),
         ] {
             assert_eq!(spelling(raw), expected, "{}", raw.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_may_be_of_a_cluster_of_any_domain() {
+        for (name, expected) in [
+            ("db.shop.svc.cluster.local", true),
+            ("_pg._tcp.db.shop.svc.corp.example", true),
+            ("10-0-0-7.shop.pod.cluster.local", true),
+            ("db.shop.svc.cluster.local.web.svc.cluster.local", true),
+            ("shop.svc.db.svc.example", true),
+            ("shop.svc.cluster.local", false),
+            ("svc.example", false),
+            ("api.example", false),
+            ("a.b.svc", false),
+            (".", false),
+        ] {
+            assert_eq!(may_be_of_a_cluster(name), expected, "{name}");
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Finder<'a> {
     cluster: &'a Cluster,
     exclude: &'a [String],
     lost: BTreeSet<IpAddr>,
+    /// Whoever the snapshot knows may have lost names: so many asked that not all of them were remembered.
+    crowded: bool,
 }
 
 /// What a client is, in one view: what rows are grouped by.
@@ -61,13 +63,17 @@ pub(super) enum Key {
 impl<'a> Finder<'a> {
     /// `exclude`: the namespaces whose clients are no evidence.
     pub(super) fn new(tally: &Tally, cluster: &'a Cluster, exclude: &'a [String]) -> Finder<'a> {
-        Finder { cluster, exclude, lost: tally.lost.iter().filter_map(|l| l.client).collect() }
+        let nameless = tally.lost.iter().any(|lost| lost.client.is_none());
+        let [crowded, _] = tally.depth.crowded;
+        let lost = tally.lost.iter().filter_map(|lost| lost.client).collect();
+        Finder { cluster, exclude, lost, crowded: crowded && nameless }
     }
 
     fn asker(&self, ip: IpAddr, seen: Option<(Time, Time)>) -> Asker {
         let holder = self.cluster.addresses.holder(ip, seen);
         let excluded = is_excluded(&holder, self.cluster, self.exclude);
-        Asker { ip, holder, excluded, lost: self.lost.contains(&ip) }
+        let lost = self.lost.contains(&ip) || self.crowded && holder != Holder::Unknown;
+        Asker { ip, holder, excluded, lost }
     }
 }
 
@@ -202,32 +208,22 @@ impl Askers {
         let mut totals = self.totals.clone();
         totals.other_domains = other_domains(tally, names, &cluster.domains);
         let lost = self.list.iter().filter(|asker| asker.lost);
-        let shown: BTreeSet<String> = lost
-            .map(|asker| {
-                let client = Key::of(asker, GroupBy::Workload, cluster).client(cluster);
-                let slash = if client.namespace.is_empty() { "" } else { "/" };
-                format!("{}{slash}{}", client.namespace, client.name)
-            })
-            .collect();
+        let shown: BTreeSet<String> = lost.map(|asker| asker.shown(cluster)).collect();
         totals.lost_clients = shown.into_iter().collect();
-        totals.lost_strangers = self.lost_strangers(tally);
+        totals.lost_askers = self.lost_askers(tally, cluster);
         totals
     }
 
-    /// Of clients that the snapshot knows, answered names of Services are never given up: nothing else is in the tally's
-    /// sums of them.
-    fn lost_strangers(&self, tally: &Tally) -> Vec<String> {
-        let unknown: BTreeSet<IpAddr> = (self.list.iter())
-            .filter(|asker| asker.lost && asker.holder == Holder::Unknown)
-            .map(|asker| asker.ip)
-            .collect();
-        let may = |lost: &&Lost| lost.records[0] > 0 || lost.records[2] > 0;
-        let answered = tally.lost.iter().filter(may);
-        let shown = answered.filter_map(|lost| match lost.client {
-            Some(ip) => unknown.contains(&ip).then(|| ip.to_string()),
-            None => Some("clients beyond the bound".to_owned()),
-        });
-        shown.collect()
+    /// A tally made without this snapshot kept no Service's names for clients that this one knows.
+    fn lost_askers(&self, tally: &Tally, cluster: &Cluster) -> Vec<String> {
+        let may = tally.lost.iter().filter(|lost| lost.given_up.of_cluster > 0);
+        let (named, nameless): (Vec<&Lost>, Vec<&Lost>) =
+            may.partition(|lost| lost.client.is_some());
+        let named: BTreeSet<IpAddr> = named.iter().filter_map(|lost| lost.client).collect();
+        let evident = self.list.iter().filter(|asker| named.contains(&asker.ip) && !asker.excluded);
+        let mut shown: BTreeSet<String> = evident.map(|asker| asker.shown(cluster)).collect();
+        shown.extend(nameless.first().map(|_| "clients beyond the bound".to_owned()));
+        shown.into_iter().collect()
     }
 }
 
@@ -334,6 +330,13 @@ impl Key {
 }
 
 impl Asker {
+    /// `namespace/name`, or the name of what has no namespace.
+    fn shown(&self, cluster: &Cluster) -> String {
+        let client = Key::of(self, GroupBy::Workload, cluster).client(cluster);
+        let slash = if client.namespace.is_empty() { "" } else { "/" };
+        format!("{}{slash}{}", client.namespace, client.name)
+    }
+
     /// The pods that fit, indices in `snapshot.pods`.
     pub(super) fn pods(&self) -> &[usize] {
         if let Holder::Workload { pods, .. } = &self.holder { pods } else { &[] }

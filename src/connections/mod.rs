@@ -96,9 +96,8 @@ pub struct Totals {
     pub ambiguous_queries: u64,
     /// Clients that lost names to the bound, as they are shown; sorted.
     pub lost_clients: Vec<String>,
-    /// Clients that the snapshot does not know, and answered records of whom were given up: they may have asked for any
-    /// Service. Sorted.
-    pub lost_strangers: Vec<String>,
+    /// Those of them of whom answered names that may be a Service's or a pod's were given up: they may have asked for any.
+    pub lost_askers: Vec<String>,
 }
 
 impl Totals {

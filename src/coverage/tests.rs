@@ -3,6 +3,7 @@
 use super::*;
 use crate::cluster::model::{Meta, Snapshot};
 use crate::cluster::tests_support::{at, cluster, labels, pod};
+use crate::log::tally::GivenUp;
 
 fn input(path: &str, answered: u64, failed: u64) -> Input {
     Input {
@@ -74,7 +75,8 @@ fn the_worst_comes_first() {
         lost_clients: vec!["shop/web".into()],
         ..Totals::default()
     };
-    let lost = [Lost { client: None, records: [1, 2, 3], names: 5 }];
+    let lost =
+        [Lost { client: None, given_up: GivenUp { records: [1, 2, 3], of_cluster: 0 }, names: 5 }];
     check(
         &inputs,
         &totals,

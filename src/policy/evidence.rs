@@ -62,8 +62,8 @@ pub(super) enum Unsaid {
     Alias,
 }
 
-/// Whoever lost names may have asked for anything.
-const LOST: &str = "clients that the snapshot does not know may have asked for it: answered names of theirs were given up; raise --max-names";
+/// Whoever lost a Service's name may have asked for any.
+const LOST: &str = "names that were answered were given up, and may have led to it; raise --max-names, and give kico tally the snapshot; they asked";
 
 impl Unsaid {
     /// A lower-case fragment, before the clients' names.
@@ -141,11 +141,11 @@ pub(super) fn gather(report: &Report, cluster: &Cluster, options: &Options<'_>) 
             subject.unsaid(trouble, &connection.client, cluster);
         }
     }
-    let strangers = &report.totals.lost_strangers;
-    if !strangers.is_empty() {
+    let askers = &report.totals.lost_askers;
+    if !askers.is_empty() {
         for subject in evidence.subjects.values_mut() {
             let clients = subject.unsaid.entry(LOST.into()).or_default();
-            clients.extend(strangers.iter().cloned());
+            clients.extend(askers.iter().cloned());
         }
     }
     evidence

@@ -16,6 +16,7 @@ use super::intern::small;
 use super::rank::rank;
 use crate::log::Hands;
 use crate::log::record::{Kind, Outcome};
+use crate::name;
 
 /// The most pairs that a client may keep.
 const DEEPEST: u32 = 4096;
@@ -39,6 +40,16 @@ impl Default for Depth {
     }
 }
 
+/// Records that the bound gave up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GivenUp {
+    /// Answered, failed, unknown.
+    pub records: [u64; 3],
+    /// Those of them that did not fail, and whose names may be a Service's or a pod's in a cluster of whatever domain: what
+    /// the snapshot of this run does not keep, the one of a later run may want.
+    pub of_cluster: u64,
+}
+
 /// The bound on one sort of clients, and how far it is used. A pair has at least one cell, so cells stand for pairs
 /// until it is time to look closely.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +62,7 @@ pub(super) struct Budget {
     /// Clients that rank above it are beyond the bound.
     pub(super) client_limit: u64,
     /// Records of the clients beyond the bound.
-    pub(super) beyond: [u64; 3],
+    pub(super) beyond: GivenUp,
     cells: usize,
     /// Cells of clients beyond the first `depth` of each.
     excess: usize,
@@ -77,7 +88,7 @@ impl Budget {
             depth: DEEPEST,
             crowded: false,
             client_limit: u64::MAX,
-            beyond: [0; 3],
+            beyond: GivenUp::default(),
             cells: 0,
             excess: 0,
             members: 0,
@@ -174,7 +185,8 @@ impl Builder<'_> {
                 }
                 for ranked in pair {
                     let cell = &self.cells[ranked.cell as usize];
-                    add(client.lost.get_or_insert_default(), cell.kind, cell.total());
+                    let lost = client.lost.get_or_insert_default();
+                    lost.add(|| self.names.get(cell.name), cell.kind, cell.total());
                     survives[ranked.cell as usize] = false;
                 }
             }
@@ -182,7 +194,7 @@ impl Builder<'_> {
         for client in self.clients.iter_mut().filter(|client| client.beyond) {
             client.limit = u64::MAX;
             if let Some(lost) = client.lost.take() {
-                add_all(&mut self.budgets[client.budget(hands)].beyond, &lost);
+                self.budgets[client.budget(hands)].beyond.add_all(&lost);
             }
         }
         survives
@@ -332,22 +344,6 @@ fn deepest(pairs: &[u32], bound: usize, most: u32) -> u32 {
     (1..=most).take_while(fits).last().unwrap_or(1)
 }
 
-/// Adds to the records of one outcome.
-pub(super) fn add(records: &mut [u64; 3], kind: Kind, n: u64) {
-    let which = match kind.rcode.outcome() {
-        Outcome::Answered => 0,
-        Outcome::Failed => 1,
-        Outcome::Unknown => 2,
-    };
-    records[which] = records[which].saturating_add(n);
-}
-
-pub(super) fn add_all(records: &mut [u64; 3], more: &[u64; 3]) {
-    for (mine, theirs) in records.iter_mut().zip(more) {
-        *mine = mine.saturating_add(*theirs);
-    }
-}
-
 /// How many others there were, if `kept` have the smallest hashes, up to `last`. At least one.
 pub(super) fn others(kept: u32, last: u64) -> u64 {
     let kept = u64::from(kept);
@@ -355,9 +351,31 @@ pub(super) fn others(kept: u32, last: u64) -> u64 {
     u64::try_from(all).unwrap_or(u64::MAX).saturating_sub(kept).max(1)
 }
 
-/// All of them.
-pub(super) fn sum(records: &[u64; 3]) -> u64 {
-    records.iter().fold(0, |sum, n| sum.saturating_add(*n))
+impl GivenUp {
+    /// Counts `n` records of a name. Of one outcome.
+    pub(super) fn add<'n>(&mut self, name: impl FnOnce() -> &'n str, kind: Kind, n: u64) {
+        let which = match kind.rcode.outcome() {
+            Outcome::Answered => 0,
+            Outcome::Failed => 1,
+            Outcome::Unknown => 2,
+        };
+        self.records[which] = self.records[which].saturating_add(n);
+        if which != 1 && name::may_be_of_a_cluster(name()) {
+            self.of_cluster = self.of_cluster.saturating_add(n);
+        }
+    }
+
+    pub(super) fn add_all(&mut self, more: &GivenUp) {
+        for (mine, theirs) in self.records.iter_mut().zip(more.records) {
+            *mine = mine.saturating_add(theirs);
+        }
+        self.of_cluster = self.of_cluster.saturating_add(more.of_cluster);
+    }
+
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        self.records.iter().fold(0, |sum, n| sum.saturating_add(*n))
+    }
 }
 
 #[cfg(test)]

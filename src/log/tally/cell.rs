@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::bound::GivenUp;
 use super::rank;
 use crate::log::Hands;
 use crate::log::record::{Kind, Outcome, QType};
@@ -25,7 +26,7 @@ pub(super) struct Client<'a> {
     /// A capped pair whose rank is above this is lost.
     pub(super) limit: u64,
     /// Records that it lost.
-    pub(super) lost: Option<Box<[u64; 3]>>,
+    pub(super) lost: Option<Box<GivenUp>>,
 }
 
 /// The records of one kind, by one client, for one name, in one part. A and AAAA are asked together, and share a cell:

@@ -1,7 +1,7 @@
 //! Whether a record may be counted, as far as the bound has come (`bound`): asked of every record of which there is no cell,
 //! so it decides by what is cheap first.
 
-use super::bound::{Budget, add};
+use super::bound::Budget;
 use super::cell::{Asker, Client};
 use super::rank::rank;
 use crate::log::Hands;
@@ -20,14 +20,14 @@ impl Door<'_, '_> {
         self,
         asker: Asker,
         name_rank: impl FnOnce() -> u64,
-        name: impl FnOnce() -> &'n str,
+        name: impl Fn() -> &'n str,
         kind: Kind,
         n: u64,
     ) -> Option<u32> {
         let id = match asker {
             Asker::Client(id) => id,
             Asker::Beyond(budget) => {
-                add(&mut self.budgets[budget].beyond, kind, n);
+                self.budgets[budget].beyond.add(name, kind, n);
                 return None;
             }
         };
@@ -35,12 +35,12 @@ impl Door<'_, '_> {
         let is_free = client.limit == u64::MAX && !client.beyond;
         let Some(hands) = self.hands.filter(|_| !is_free) else { return Some(id) };
         let ranks = !client.beyond && rank(client.rank, name_rank()) <= client.limit;
-        if ranks || client.keeps(name, kind, hands) {
+        if ranks || client.keeps(&name, kind, hands) {
             return Some(id);
         }
         match client.beyond {
-            true => add(&mut self.budgets[client.budget(hands)].beyond, kind, n),
-            false => add(client.lost.get_or_insert_default(), kind, n),
+            true => self.budgets[client.budget(hands)].beyond.add(name, kind, n),
+            false => client.lost.get_or_insert_default().add(name, kind, n),
         }
         None
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rayon::ThreadPool;
 
-use super::bound;
+use super::bound::{self, GivenUp};
 use super::builder::Builder;
 use super::cell::{Asker, Cell, Origin, Part, Spot};
 use super::hot::Index;
@@ -106,7 +106,8 @@ impl<'a> Builder<'a> {
                     self.put(Cell { client, name, spot, ..cell });
                 }
                 Asker::Beyond(budget) => {
-                    bound::add(&mut self.budgets[budget].beyond, cell.kind, cell.total());
+                    let name = || other.names.get(cell.name);
+                    self.budgets[budget].beyond.add(name, cell.kind, cell.total());
                 }
             }
         }
@@ -128,14 +129,14 @@ impl<'a> Builder<'a> {
     }
 
     fn absorb_tally(&mut self, tally: &Tally, files: &Files) {
-        self.absorb_bound(tally.depth, [[0; 3]; 2]);
+        self.absorb_bound(tally.depth, [GivenUp::default(); 2]);
         for lost in &tally.lost {
             let unknown = usize::from(self.hands.is_some_and(|hands| hands.snapshot));
             let asker = match lost.client {
                 Some(client) => self.client(client),
                 None => Asker::Beyond(unknown),
             };
-            self.add_lost(asker, &lost.records);
+            self.add_lost(asker, &lost.given_up);
         }
         let files: Vec<u32> = tally.paths.iter().map(|path| files.number(path)).collect();
         let mut origins = HashMap::new();
@@ -187,22 +188,22 @@ impl<'a> Builder<'a> {
         self.add(Cell { client, name, part, kind, capped, counts, first, last, spot });
     }
 
-    fn absorb_bound(&mut self, depth: Depth, beyond: [[u64; 3]; 2]) {
+    fn absorb_bound(&mut self, depth: Depth, beyond: [GivenUp; 2]) {
         for (i, more) in [depth.known, depth.unknown].into_iter().enumerate() {
             let budget = &mut self.budgets[i];
             budget.depth = budget.depth.min(more.max(1));
             budget.crowded |= depth.crowded[i];
-            bound::add_all(&mut budget.beyond, &beyond[i]);
+            budget.beyond.add_all(&beyond[i]);
         }
     }
 
-    fn add_lost(&mut self, asker: Asker, records: &[u64; 3]) {
+    fn add_lost(&mut self, asker: Asker, given_up: &GivenUp) {
         match asker {
             Asker::Client(id) => {
                 let lost = self.clients[id as usize].lost.get_or_insert_default();
-                bound::add_all(lost, records);
+                lost.add_all(given_up);
             }
-            Asker::Beyond(budget) => bound::add_all(&mut self.budgets[budget].beyond, records),
+            Asker::Beyond(budget) => self.budgets[budget].beyond.add_all(given_up),
         }
     }
 
@@ -247,22 +248,22 @@ impl<'a> Builder<'a> {
     fn lost(&self, hands: &Hands) -> Vec<Lost> {
         let mut all = Vec::new();
         for client in &self.clients {
-            if let Some(records) = client.lost.as_deref().copied() {
+            if let Some(given_up) = client.lost.as_deref().copied() {
                 let names = bound::others(self.budgets[client.budget(hands)].depth, client.limit);
-                let names = names.min(bound::sum(&records));
-                all.push(Lost { client: Some(client.address), records, names });
+                let names = names.min(given_up.sum());
+                all.push(Lost { client: Some(client.address), given_up, names });
             }
         }
         all.sort_unstable_by_key(|lost| lost.client);
-        let mut records = [0; 3];
+        let mut given_up = GivenUp::default();
         let mut names: u64 = 0;
         for budget in &self.budgets {
-            bound::add_all(&mut records, &budget.beyond);
+            given_up.add_all(&budget.beyond);
             let clients = if budget.crowded { budget.clients_beyond() } else { 0 };
             names = names.saturating_add(clients);
         }
-        if records != [0; 3] {
-            all.push(Lost { client: None, records, names: names.min(bound::sum(&records)) });
+        if given_up != GivenUp::default() {
+            all.push(Lost { client: None, given_up, names: names.min(given_up.sum()) });
         }
         all
     }

@@ -21,7 +21,7 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use bound::Depth;
+pub use bound::{Depth, GivenUp};
 pub use builder::Builder;
 pub use clip::{StraddleError, clip};
 pub use merge::merge;
@@ -147,8 +147,8 @@ impl Row {
 pub struct Lost {
     /// The client; `None` for all those beyond the bound on clients together.
     pub client: Option<IpAddr>,
-    /// Records that were given up: answered, failed, unknown.
-    pub records: [u64; 3],
+    /// Its records that are in no row.
+    pub given_up: GivenUp,
     /// Of how many distinct names, roughly. For `None`: of how many clients, roughly, each of which asked for at
     /// least one name.
     pub names: u64,

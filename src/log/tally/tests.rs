@@ -182,7 +182,7 @@ fn expected(lines: &[Line], hands: &Hands, window: Window, bound: Bound) -> Tall
 
     let mut survivors: BTreeSet<(IpAddr, String)> = BTreeSet::new();
     let mut lost: BTreeMap<IpAddr, Lost> = BTreeMap::new();
-    let mut beyond = Lost { client: None, records: [0; 3], names: 0 };
+    let mut beyond = Lost { client: None, given_up: GivenUp::default(), names: 0 };
     let mut depths = [4096, 4096];
     let mut crowded = [false; 2];
     for budget in 0..2 {
@@ -206,7 +206,7 @@ fn expected(lines: &[Line], hands: &Hands, window: Window, bound: Bound) -> Tall
             let gone =
                 |one: &&One| !pairs.contains_key(&(rank::client_rank(one.client), one.client));
             for one in all.iter().filter(mine).filter(gone) {
-                bound::add(&mut beyond.records, one.kind, 1);
+                beyond.given_up.add(|| &one.name, one.kind, 1);
             }
             beyond.names += bound::others(most as u32, last.0);
             crowded[budget] = true;
@@ -221,15 +221,14 @@ fn expected(lines: &[Line], hands: &Hands, window: Window, bound: Bound) -> Tall
             let kept: Vec<_> = names.iter().take(depth).collect();
             survivors.extend(kept.iter().map(|(_, name)| (*client, (*name).to_owned())));
             if names.len() > depth {
-                let mut records = [0; 3];
+                let mut given_up = GivenUp::default();
                 for one in all.iter().filter(mine).filter(|one| one.client == *client) {
                     if !kept.iter().any(|(_, name)| *name == one.name) {
-                        bound::add(&mut records, one.kind, 1);
+                        given_up.add(|| &one.name, one.kind, 1);
                     }
                 }
-                let names =
-                    bound::others(depth as u32, kept[depth - 1].0).min(records.iter().sum());
-                lost.insert(*client, Lost { client: Some(*client), records, names });
+                let names = bound::others(depth as u32, kept[depth - 1].0).min(given_up.sum());
+                lost.insert(*client, Lost { client: Some(*client), given_up, names });
             }
         }
     }
@@ -260,8 +259,8 @@ fn expected(lines: &[Line], hands: &Hands, window: Window, bound: Bound) -> Tall
     };
     let rows: Vec<Row> = groups.iter().map(&mut row).collect();
     let mut lost: Vec<Lost> = lost.into_values().collect();
-    if beyond.records != [0; 3] {
-        beyond.names = beyond.names.min(beyond.records.iter().sum());
+    if beyond.given_up != GivenUp::default() {
+        beyond.names = beyond.names.min(beyond.given_up.sum());
         lost.push(beyond);
     }
     let depth = Depth { known: depths[0], unknown: depths[1], crowded };
@@ -318,7 +317,7 @@ fn a_flood_of_names_is_bounded_and_counted() {
     assert_eq!(tally.rows.len(), 4096);
     let [lost] = &tally.lost[..] else { panic!("{:?}", tally.lost) };
     assert_eq!(lost.client, Some(IpAddr::from([10, 9, 0, 1])));
-    assert_eq!(lost.records, [0, 200_000 - 4096, 0]);
+    assert_eq!(lost.given_up.records, [0, 200_000 - 4096, 0]);
     assert!((180_000..=195_904).contains(&lost.names), "{}", lost.names);
 }
 
@@ -337,7 +336,7 @@ fn spoofed_clients_are_bounded_and_counted() {
     let tally = merge(&hands, bound, vec![builder], &|_, _| 0, &[PATHS[0].into()], vec![]);
     assert_eq!(tally.rows.len(), 1024);
     let [lost] = &tally.lost[..] else { panic!("{:?}", tally.lost) };
-    assert_eq!((lost.client, lost.records), (None, [50_000 - 1024, 0, 0]));
+    assert_eq!((lost.client, lost.given_up.records), (None, [50_000 - 1024, 0, 0]));
     assert!((44_000..=48_976).contains(&lost.names), "{}", lost.names);
 }
 

@@ -5,14 +5,15 @@
 //! 10.9.0.1,db.shop.svc.cluster.local,3,1,A/NOERROR=2;A/NXDOMAIN=1;AAAA/NOERROR=1,2026-…Z,2026-…Z,logs/a.txt,2
 //! #answered,db.shop.svc.cluster.local,,,,2026-…Z,2026-…Z,logs/a.txt,5
 //! #input,logs/a.txt,3,1,bytes=…;lines=5;queries=4;other=1;fragments=0;state=complete;id=…,2026-…Z,2026-…Z,,
-//! #lost,10.9.0.2,0,17,unknown=0;names=16,,,,
+//! #lost,10.9.0.2,0,17,unknown=0;cluster=0;names=16,,,,
 //! #bound,,,,known=4096;unknown=4096;crowded=unknown,,,,
 //! #end,,4,,,,,,
 //! ```
 //!
 //! An `#answered` row belongs to the row above it, and stands there if its answered records were seen at other times, or
 //! first at another place, than all of its records. `#lost` (without a name: all clients beyond the bound) and `#bound`
-//! stand there if the bound gave something up. `#end` counts the rows before it.
+//! stand there if the bound gave something up; `cluster` counts what of it may have been names of Services and pods.
+//! `#end` counts the rows before it.
 //!
 //! Names and paths are cells like any other CSV's of kico. What a cell cannot hold as it is, is percent-encoded in paths
 //! and problems; names are printable already.
@@ -28,7 +29,7 @@ use std::io::{self, Write};
 pub use read::read;
 
 use super::record::Outcome;
-use super::tally::{Depth, Lost, Row, Tally};
+use super::tally::{Depth, GivenUp, Lost, Row, Tally};
 use super::{Input, Place, Reason};
 use crate::text;
 use crate::time::{self, Time};
@@ -138,13 +139,13 @@ impl<W: Write> Writer<W> {
     }
 
     fn lost(&mut self, lost: &Lost) -> io::Result<()> {
-        let [answered, failed, unknown] = lost.records;
+        let GivenUp { records: [answered, failed, unknown], of_cluster } = lost.given_up;
         self.line(Cells {
             client: "#lost",
             name: &lost.client.map(|client| client.to_string()).unwrap_or_default(),
             answered: &answered.to_string(),
             failed: &failed.to_string(),
-            outcomes: &format!("unknown={unknown};names={}", lost.names),
+            outcomes: &format!("unknown={unknown};cluster={of_cluster};names={}", lost.names),
             ..Cells::default()
         })
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{COLUMNS, Depth, HEADER, Input, Lost, Outcome, Row, Tally};
+use super::{COLUMNS, Depth, GivenUp, HEADER, Input, Lost, Outcome, Row, Tally};
 use crate::log::record::{Kind, QType, Rcode};
 use crate::log::tally::{KindCounts, Numbers, Sighting};
 use crate::log::{Lines, Reason, State};
@@ -192,10 +192,11 @@ impl Reader {
         let in_order = before.is_none_or(|before| before < (client.is_none(), client));
         ensure!(in_order, "it is out of order");
         let mut facts = Facts::of(outcomes)?;
-        let (unknown, names) = (facts.take("unknown")?, facts.count("names")?);
+        let unknown = facts.take("unknown")?;
+        let (of_cluster, names) = (facts.count("cluster")?, facts.count("names")?);
         facts.end()?;
         let records = [self.sum(columns[0])?, self.sum(columns[1])?, self.sum(unknown)?];
-        self.lost.push(Lost { client, records, names });
+        self.lost.push(Lost { client, given_up: GivenUp { records, of_cluster }, names });
         Ok(())
     }
 }

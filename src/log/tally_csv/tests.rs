@@ -57,10 +57,13 @@ fn rows() -> impl Strategy<Value = Made> {
 }
 
 fn tallies() -> impl Strategy<Value = Tally> {
-    let lost = (prop::option::of(any::<[u8; 4]>()), any::<[u32; 3]>(), any::<u32>());
-    let lost = lost.prop_map(|(client, records, names)| Lost {
+    let lost = (prop::option::of(any::<[u8; 4]>()), any::<[u32; 4]>(), any::<u32>());
+    let lost = lost.prop_map(|(client, [answered, failed, unknown, of_cluster], names)| Lost {
         client: client.map(IpAddr::from),
-        records: records.map(u64::from),
+        given_up: GivenUp {
+            records: [answered, failed, unknown].map(u64::from),
+            of_cluster: of_cluster.into(),
+        },
         names: names.into(),
     });
     let depth = (1..=4096_u32, 1..=4096_u32, any::<[bool; 2]>())

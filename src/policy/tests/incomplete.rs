@@ -22,13 +22,13 @@ fn lower_bounds_are_on_counts_and_leave_a_policy_complete() {
 }
 
 #[test]
-fn answers_of_strangers_that_were_given_up_leave_every_policy_incomplete() {
+fn answers_that_were_given_up_leave_every_policy_incomplete() {
     let mut world = sock_shop().0;
-    world.report.totals.lost_strangers = vec!["10.77.0.9".into()];
+    world.report.totals.lost_askers = vec!["10.77.0.9".into()];
     let policies = world.build();
     assert_eq!((policies.complete.len(), policies.incomplete.len()), (0, 1));
     let text = yaml::document(&policies.incomplete[0], yaml::Place::File).unwrap();
-    assert!(text.contains("may have asked for it") && text.contains("10.77.0.9"), "{text}");
+    assert!(text.contains("may have led to it") && text.contains("10.77.0.9"), "{text}");
 }
 
 #[test]
