@@ -10,8 +10,13 @@ use super::selectors::present;
 use super::{Direction, Options, comment, object};
 use crate::cluster::Cluster;
 use crate::cluster::exposure::{self, Exposure};
+use crate::cluster::model::Meta;
 use crate::cluster::selector::matches;
 use crate::cluster::workloads::WorkloadId;
+
+/// Cilium needs no such label.
+pub(super) const UNLABELLED: &str =
+    "pods are selected by their namespace's label kubernetes.io/metadata.name, which is lacking";
 
 /// Why a workload is never the subject of a policy.
 pub(super) fn unfit(id: WorkloadId, cluster: &Cluster) -> Option<String> {
@@ -80,6 +85,17 @@ pub(super) fn hidden(cluster: &Cluster, namespace: &str) -> Option<String> {
     (!objects.is_empty()).then(|| format!("what could not be read may lead to it: {list}"))
 }
 
+/// Which of these namespaces the snapshot shows without the label that selects their pods, as a reason: the rule is right,
+/// and matches nothing until the label is there.
+pub(super) fn unlabelled(cluster: &Cluster, namespaces: &BTreeSet<&str>) -> Option<String> {
+    let lacks = |meta: &&Meta| meta.labels.get(object::NAMESPACE_LABEL) != Some(&meta.name);
+    let here = cluster.snapshot.namespaces.iter();
+    let lacking = here.filter(|meta| namespaces.contains(meta.name.as_str())).filter(lacks);
+    let lacking: Vec<&str> = lacking.map(|meta| meta.name.as_str()).collect();
+    let list = comment::list(lacking.iter().copied(), comment::SHOWN);
+    (!lacking.is_empty()).then(|| format!("{UNLABELLED}: {list}"))
+}
+
 /// What an ingress policy's comment says about traffic without lookups. It changes only with the kinds that the snapshot
 /// holds.
 pub(super) fn looked_for(cluster: &Cluster) -> Vec<String> {
@@ -106,18 +122,6 @@ pub(super) fn notes(cluster: &Cluster, evidence: &Evidence, options: &Options<'_
     {
         notes
             .push("the cluster seems to use flannel alone, which enforces no NetworkPolicy".into());
-    }
-    let unlabelled = snapshot
-        .namespaces
-        .iter()
-        .filter(|namespace| namespace.labels.get(object::NAMESPACE_LABEL) != Some(&namespace.name));
-    let unlabelled = unlabelled.map(|namespace| namespace.name.as_str());
-    if unlabelled.clone().next().is_some() {
-        let list = comment::list(unlabelled, comment::SHOWN);
-        notes.push(format!(
-            "peers are selected by the label {}, and these namespaces lack it: {list}",
-            object::NAMESPACE_LABEL
-        ));
     }
     let mut unasked: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (id, workload) in cluster.workloads.iter() {

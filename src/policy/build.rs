@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::around::{exposed, hidden, notes, unfit};
+use super::around::{exposed, hidden, notes, unfit, unlabelled};
 use super::closure::{self, At, Closed, Peer, Stranger};
 use super::comment::SHOWN;
 use super::draft::Draft;
@@ -134,6 +134,12 @@ impl Side<'_> {
                 let namespace = &cluster.workloads.get(*id).namespace;
                 reasons.entry(*id).or_default().extend(hidden(cluster, namespace));
             }
+        }
+        let dns = self.first.iter().flat_map(|dns| &dns.workloads);
+        for (id, peers) in &allowed {
+            let others = peers.keys().filter_map(Peer::workload).chain(dns.clone().copied());
+            let namespaces = others.map(|id| cluster.workloads.get(id).namespace.as_str());
+            reasons.entry(*id).or_default().extend(unlabelled(cluster, &namespaces.collect()));
         }
         together(self, &allowed, &matched, &names, &mut reasons, (selectors, cluster));
 

@@ -23,6 +23,8 @@ const CACHE: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 20, 10));
 #[derive(Debug)]
 pub(super) struct Dns {
     pub(super) rules: Vec<Rule>,
+    /// To whose pods they lead.
+    pub(super) workloads: Vec<WorkloadId>,
     /// One line a peer, for the comment.
     pub(super) lines: Vec<String>,
 }
@@ -38,7 +40,7 @@ pub(super) fn dns(cluster: &Cluster, selectors: &mut Selectors<'_>) -> Result<Dn
             "the snapshot shows no DNS pods with their ports, and without DNS nothing works; they are among: {KUBECTL}"
         ));
     }
-    let mut dns = Dns { rules: Vec::new(), lines: Vec::new() };
+    let mut dns = Dns { rules: Vec::new(), workloads: Vec::new(), lines: Vec::new() };
     for (id, (at, source)) in found {
         let name = display(id, cluster);
         if is_on_host(cluster, id) {
@@ -53,6 +55,7 @@ pub(super) fn dns(cluster: &Cluster, selectors: &mut Selectors<'_>) -> Result<Dn
         }
         let namespace = &cluster.workloads.get(id).namespace;
         dns.lines.push(format!("{name}: {} {}", comment::at(&at), words(source)));
+        dns.workloads.push(id);
         dns.rules.push((vec![pods_of(namespace, &selector.selector)], ports(&at)));
     }
     if has_cache(cluster) {

@@ -34,10 +34,10 @@ use self::fqdn::Outside;
 pub use self::object::CiliumNetworkPolicy;
 use self::object::{Ends, Rule, Spec};
 use self::rules::Known;
+use super::around::UNLABELLED;
 use super::build::build_and;
 use super::comment::{SHOWN, annotation, list};
 use super::egress::{ALIAS, EXTERNAL, EXTERNAL_NAME};
-use super::object::NAMESPACE_LABEL;
 use super::{Direction, Options, Policies, Policy, Refusal};
 use crate::cluster::Cluster;
 use crate::cluster::workloads::WorkloadId;
@@ -120,6 +120,8 @@ impl Translation {
         let (mut spec, left_out) = rules::spec(&policy.object, &self.known)?;
         let mut policy = policy.clone();
         policy.comment = policy.comment.iter().map(|line| comment(line)).collect();
+        // Cilium knows a pod's namespace without a label.
+        policy.incomplete.retain(|reason| !reason.starts_with(UNLABELLED));
         policy.incomplete.extend(left_out);
         if policy.direction() == Direction::Egress
             && let Some(outside) = self.outside.get(&policy.workload)
@@ -221,10 +223,9 @@ fn comment(line: &str) -> String {
     }
 }
 
-/// Cilium knows a pod's namespace without that label; but it has to be there.
+/// What is to be known of all of them. Cilium has to be there.
 fn notes(notes: &[String], cluster: &Cluster) -> Vec<String> {
-    let mut notes: Vec<String> =
-        notes.iter().filter(|note| !note.contains(NAMESPACE_LABEL)).cloned().collect();
+    let mut notes = notes.to_vec();
     let controllers = &cluster.snapshot.controllers;
     let mut sets = controllers.iter().filter(|c| c.kind == "DaemonSet").peekable();
     if sets.peek().is_some() && !sets.any(|set| set.meta.name.contains("cilium")) {

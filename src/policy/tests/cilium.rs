@@ -280,3 +280,12 @@ fn the_directory_is_the_same() {
     assert!(text.starts_with(MARK) && text.contains("\nkind: CiliumNetworkPolicy\n"), "{text}");
     assert!(text.contains("kico.dev/evidence: |"), "{text}");
 }
+
+#[test]
+fn a_namespace_needs_no_label_that_cilium_does_not_look_at() {
+    let (world, mut policies) = egress("");
+    let mut policy = policies.complete.remove(0);
+    policy.incomplete = vec![format!("{}: sock-shop", crate::policy::around::UNLABELLED)];
+    policies.incomplete = vec![policy];
+    assert!(made(&world, &policies).1.is_empty());
+}

@@ -361,3 +361,22 @@ fn what_could_not_be_read_and_may_lead_to_it_makes_a_policy_incomplete() {
     world.cluster.snapshot.hidden.push(hidden("HTTPRoute bank/web", None));
     world.leaves_out("what could not be read may lead to it: HTTPRoute bank/web");
 }
+
+#[test]
+fn a_peer_whose_namespace_lacks_the_label_leaves_a_policy_incomplete() {
+    let (mut world, ..) = sock_shop();
+    let lacking = |world: &World| {
+        let policies = world.build();
+        let all = policies.complete.iter().chain(&policies.incomplete);
+        all.flat_map(|policy| policy.incomplete.clone()).collect::<Vec<String>>()
+    };
+    let meta =
+        |label: &str| Meta { name: "sock-shop".into(), labels: labels(label), ..Meta::default() };
+    world.cluster.snapshot.namespaces = vec![meta("kubernetes.io/metadata.name=sock-shop")];
+    assert!(lacking(&world).is_empty());
+    world.cluster.snapshot.namespaces.push(Meta { name: "other".into(), ..Meta::default() });
+    assert!(lacking(&world).is_empty(), "no peer is in it");
+    world.cluster.snapshot.namespaces = vec![meta("name=sock-shop")];
+    let reason = "pods are selected by their namespace's label kubernetes.io/metadata.name, which is lacking: sock-shop";
+    assert_eq!(lacking(&world), [reason]);
+}

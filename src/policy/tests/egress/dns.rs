@@ -37,6 +37,15 @@ fn w31_egress_dns_pods_alone_are_known_by_their_label_and_ports() {
 }
 
 #[test]
+fn w31_egress_dns_in_a_namespace_without_the_label_leaves_a_policy_incomplete() {
+    let (mut world, ..) = shop();
+    assert!(world.one().1.is_empty());
+    let lacking = Meta { name: "kube-system".into(), ..Meta::default() };
+    world.cluster.snapshot.namespaces.push(lacking);
+    world.lacks("label kubernetes.io/metadata.name, which is lacking: kube-system");
+}
+
+#[test]
 fn w31_egress_dns_whose_labels_fit_strangers_is_refused() {
     let mut world = sock_shop().0;
     let dns = world.dns(53);
