@@ -186,9 +186,16 @@ fn check_default_deny(args: &cli::Analyze, outputs: &[Output], wants_policies: b
     if !wants_policies {
         bail!("--default-deny writes policies: give -o netpol or -s too");
     }
-    if outputs.iter().any(|o| o.format == Format::CiliumNetworkPolicy) {
+    let writes = |format| outputs.iter().any(|output| output.format == format);
+    if !args.suggest_netpol && !writes(Format::NetworkPolicy) {
         bail!(
             "--default-deny is written as a NetworkPolicy, which Cilium enforces too: give -o netpol"
+        );
+    }
+    if shut(&args.default_deny).safe && !directions(args).contains(&Direction::Ingress) {
+        bail!(
+            "--default-deny shuts namespaces that ingress policies open again, and --policy-types egress writes none: \
+             give --policy-types ingress,egress, or name the namespace (--default-deny=NS)"
         );
     }
     Ok(())

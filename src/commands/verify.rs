@@ -18,8 +18,8 @@ use crate::connections::filter::choose;
 use crate::connections::{self, Options};
 use crate::coverage::{cover, plural};
 use crate::files::write_beside;
-use crate::policy::evaluate;
 use crate::policy::verify::verify;
+use crate::policy::{evaluate, is_other_policy};
 use crate::report::verdicts::{self, View};
 use crate::report::{Style, json};
 
@@ -140,9 +140,7 @@ fn choose_policies(
 fn not_evaluated(files: &PolicyFiles, cluster: &Cluster) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::new();
     for (kind, count) in files.skipped.iter().chain(&cluster.snapshot.skipped) {
-        let bare = kind.split('.').next().unwrap_or(kind);
-        let is_policy = bare.ends_with("NetworkPolicy") || bare.ends_with("EgressFirewall");
-        if is_policy {
+        if is_other_policy(kind) {
             *found.entry(kind.clone()).or_default() += count;
         }
     }

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::evidence::Evidence;
 use super::selectors::present;
-use super::{Direction, Options, comment, object};
+use super::{Direction, Options, comment, is_other_policy, object};
 use crate::cluster::Cluster;
 use crate::cluster::exposure::{self, Exposure};
 use crate::cluster::model::Meta;
@@ -123,6 +123,14 @@ pub(super) fn notes(cluster: &Cluster, evidence: &Evidence, options: &Options<'_
         notes
             .push("the cluster seems to use flannel alone, which enforces no NetworkPolicy".into());
     }
+    let others = snapshot.skipped.iter().filter(|(kind, _)| is_other_policy(kind));
+    let others: Vec<String> = others.map(|(kind, n)| format!("{kind} {n}")).collect();
+    if !others.is_empty() {
+        let others = comment::list(others.iter().map(String::as_str), comment::SHOWN);
+        notes.push(format!(
+            "policies of other kinds were not looked at, and may allow or deny more: {others}"
+        ));
+    }
     let mut unasked: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (id, workload) in cluster.workloads.iter() {
         let runs = present(cluster, workload).next().is_some();
@@ -133,7 +141,8 @@ pub(super) fn notes(cluster: &Cluster, evidence: &Evidence, options: &Options<'_
     }
     for (namespace, names) in unasked {
         let names = comment::list(names.iter().map(String::as_str), comment::SHOWN);
-        notes.push(format!("no policy in {namespace}, since nobody asked, for: {names}"));
+        let why = options.of_evidence("nobody asked");
+        notes.push(format!("no policy in {namespace}, since {why}, for: {names}"));
     }
     notes
 }

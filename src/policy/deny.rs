@@ -203,10 +203,12 @@ impl<'a> Run<'a> {
             refusal.workload == Some(id) && refusal.direction == Some(Direction::Ingress)
         }) {
             "its policy is refused".into()
+        } else if !self.options.directions.contains(&Direction::Ingress) {
+            "no ingress policy was asked for".into()
         } else if present(self.cluster, workload).next().is_none() {
-            "nobody asked for it, and it has no pod now".into()
+            self.options.of_evidence("nobody asked for it, and it has no pod now")
         } else {
-            "nobody asked for it".into()
+            self.options.of_evidence("nobody asked for it")
         };
         Some(why)
     }

@@ -284,7 +284,7 @@ pub(super) fn notes(
     evidence: &Evidence,
     options: &Options<'_>,
 ) -> Vec<String> {
-    let mut silent: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    let mut silent: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
     for (id, workload) in cluster.workloads.iter() {
         let runs = present(cluster, workload).next().is_some();
         if runs
@@ -293,8 +293,8 @@ pub(super) fn notes(
             && !cluster.is_dns_workload(id)
         {
             let why = match is_on_host(cluster, id) {
-                true => "NetworkPolicies have no effect on hostNetwork",
-                false => "no name was answered to them",
+                true => "NetworkPolicies have no effect on hostNetwork".into(),
+                false => options.of_evidence("no name was answered to them"),
             };
             let name = format!("{}/{}", workload.kind, workload.name);
             silent.entry((&workload.namespace, why)).or_default().push(name);

@@ -109,6 +109,21 @@ impl Options<'_> {
             Direction::Egress => (self.clients)(id),
         }
     }
+
+    /// What is true of the evidence, and of no more of the logs than that.
+    fn of_evidence(&self, what: &str) -> String {
+        match self.changed_evidence.join(" ").as_str() {
+            "" => what.into(),
+            flags => format!("{what} (what counts as evidence was changed by {flags})"),
+        }
+    }
+}
+
+/// Whether objects of this kind, which kico does not read, are policies too: `CiliumNetworkPolicy`,
+/// `AdminNetworkPolicy`, Calico's `NetworkPolicy.projectcalico.org`, `EgressFirewall`.
+pub fn is_other_policy(kind: &str) -> bool {
+    let bare = kind.split('.').next().unwrap_or(kind);
+    bare.ends_with("NetworkPolicy") || bare.ends_with("EgressFirewall")
 }
 
 /// What came of the report.

@@ -125,6 +125,16 @@ fn a_namespace_is_shut_only_if_every_workload_has_a_complete_policy() {
     world.pod(host).host_network = true;
     let words = "its pods use hostNetwork, where a NetworkPolicy has no effect";
     world.shuts(true, &[], &[], &[&why("Deployment/db", words)]);
+    // What the evidence lacks, somebody may have asked for.
+    let mut world = closed();
+    world.deployment("shop/idle", "app=idle");
+    let changed = Options { changed_evidence: vec!["--min-queries 3".into()], ..options() };
+    let words = "nobody asked for it (what counts as evidence was changed by --min-queries 3)";
+    assert_eq!(world.denies(true, &[], &changed).said, [why("Deployment/idle", words)]);
+    let egress = Options { directions: &[Direction::Egress], ..options() };
+    let denies = world.denies(true, &[], &egress);
+    let [said] = &denies.said[..] else { panic!("{:?}", denies.said) };
+    assert!(said.contains("Deployment/idle (no ingress policy was asked for)"), "{said}");
 }
 
 #[test]

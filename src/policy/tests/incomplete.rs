@@ -380,3 +380,17 @@ fn a_peer_whose_namespace_lacks_the_label_leaves_a_policy_incomplete() {
     let reason = "pods are selected by their namespace's label kubernetes.io/metadata.name, which is lacking: sock-shop";
     assert_eq!(lacking(&world), [reason]);
 }
+
+#[test]
+fn policies_of_other_kinds_are_named_in_a_note() {
+    let (mut world, ..) = sock_shop();
+    world.cluster.snapshot.skipped = BTreeMap::from([
+        ("CiliumNetworkPolicy".into(), 2),
+        ("NetworkPolicy.projectcalico.org".into(), 1),
+        ("Secret".into(), 9),
+    ]);
+    let notes = world.build().notes.join("\n");
+    let list =
+        "and may allow or deny more: CiliumNetworkPolicy 2, NetworkPolicy.projectcalico.org 1";
+    assert!(notes.contains(list) && !notes.contains("Secret"), "{notes}");
+}
