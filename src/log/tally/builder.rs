@@ -9,15 +9,15 @@ use super::cell::{Asker, Cell, Client, Origin, Part, Spot};
 use super::door::Door;
 use super::hot::{FULL, Index, Key};
 use super::intern::{Texts, small};
-use super::names::{NEAR, Names};
+use super::names::{NEAR, Names, NearName};
 use super::{Bound, Depth, rank};
 use crate::log::record::{Kind, Record};
 use crate::log::{Hands, LateHands, Window};
 use crate::name;
 use crate::time::Time;
 
-/// So many records are looked up before the first of them is counted. Counting one misses the cache, mostly; counting
-/// many, one right after the other, the processor waits for all of them at once.
+/// So many records are read before the first of their names is looked up, and so many names before the first record is
+/// counted. One of these mostly misses the cache; of many, one right after the other, the processor waits for all at once.
 const BATCH: usize = 32;
 
 /// A record that waits to be counted.
@@ -27,6 +27,16 @@ struct Waiting {
     key: Key,
     /// Once it is counted.
     cell: u32,
+    kind: Kind,
+    line: u64,
+    time: Option<Time>,
+}
+
+/// A record whose name is still to be looked up.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    name: NearName,
+    client: u32,
     kind: Kind,
     line: u64,
     time: Option<Time>,
@@ -46,8 +56,12 @@ pub struct Builder<'a> {
     pub(super) names: Names,
     pub(super) cells: Vec<Cell>,
     pub(super) index: Index,
+    /// Records whose client is known, on their way to their names.
+    asked: Vec<Asked>,
     /// Records whose client and name are known, on their way to their cells.
     waiting: Vec<Waiting>,
+    /// There are cells that were not there when the bound was last looked at.
+    grew: bool,
     /// Whether the index counts what the cells do not yet.
     unsettled: bool,
     pub(super) origins: Vec<Origin>,
@@ -72,7 +86,9 @@ impl<'a> Builder<'a> {
             names: Names::default(),
             cells: Vec::new(),
             index: Index::default(),
+            asked: Vec::new(),
             waiting: Vec::new(),
+            grew: false,
             unsettled: false,
             origins: Vec::new(),
             here: Origin::default(),
@@ -94,52 +110,103 @@ impl<'a> Builder<'a> {
     /// Counts a record; `line` counts from 0 in the chunk. `false`, and not counted: the client is no address.
     #[inline]
     pub fn record(&mut self, line: u64, record: &Record<'_>) -> bool {
-        let raw = name::without_final_dot(record.name);
-        self.take(line, record, |names| names.find(raw))
-    }
-
-    /// As [`Builder::record`], of a name of at most 64 bytes that begins these, without an escape.
-    ///
-    /// Three probes of hash tables, each of one cache line; those for client and name mostly hit the cache.
-    #[inline(always)]
-    pub fn near(&mut self, line: u64, record: &Record<'_>, near: &[u8; NEAR]) -> bool {
-        match *record.name {
-            [.., last, b'.'] if last != b'.' => {
-                let len = record.name.len() - 1;
-                self.take(line, record, |names| names.find_near(near, len))
-            }
-            _ => self.record(line, record),
-        }
-    }
-
-    #[inline(always)]
-    fn take(
-        &mut self,
-        line: u64,
-        record: &Record<'_>,
-        name: impl FnOnce(&Names) -> Option<u32>,
-    ) -> bool {
-        let Some(client) = self.texts.find(record.client) else { return self.rare(line, record) };
-        if !self.window.holds(record.time) {
-            return true;
-        }
-        // A name that is found is spelled as it should be: only spellings are interned.
-        let Some(name) = name(&self.names) else { return self.rare(line, record) };
-        if record.time.is_some() && self.hands.is_none() {
-            return self.rare(line, record);
-        }
-        let &Record { kind, time, .. } = record;
-        let part = self.part(client, time);
-        let Some(key) = self.index.key(client, name, part, Cell::of(kind).0) else {
-            return self.rare(line, record);
+        let client = match self.client_of(line, record) {
+            Ok(client) => client,
+            Err(taken) => return taken,
         };
-        let hash = self.index.hash(key);
-        self.index.soon(hash);
-        self.waiting.push(Waiting { hash, key, cell: u32::MAX, kind, line, time });
+        // What came before it must be counted before it.
+        self.look_up();
+        // A name that is found is spelled as it should be: only spellings are interned.
+        let name = self.names.find(name::without_final_dot(record.name));
+        let &Record { kind, time, .. } = record;
+        if !name.is_some_and(|name| self.wait(client, name, kind, line, time)) {
+            return self.rare(line, record);
+        }
         if self.waiting.len() >= BATCH {
             self.flush();
         }
         true
+    }
+
+    /// As [`Builder::record`], of a name of at most 64 bytes that begins these, without an escape.
+    ///
+    /// Four probes of memory, each of one cache line: the client's text, which mostly is in the cache, the name's slot, the
+    /// name itself, and the cell. They are asked for before they are looked at.
+    #[inline(always)]
+    pub fn near(&mut self, line: u64, record: &Record<'_>, near: &[u8; NEAR]) -> bool {
+        match *record.name {
+            [.., last, b'.'] if last != b'.' => {}
+            _ => return self.record(line, record),
+        }
+        let client = match self.client_of(line, record) {
+            Ok(client) => client,
+            Err(taken) => return taken,
+        };
+        let name = self.names.near(near, record.name.len() - 1);
+        let &Record { kind, time, .. } = record;
+        self.asked.push(Asked { name, client, kind, line, time });
+        if self.asked.len() >= BATCH {
+            self.flush();
+        }
+        true
+    }
+
+    /// For whom a record is to be counted, if he is known; or whether it is counted, or need not be.
+    #[inline(always)]
+    fn client_of(&mut self, line: u64, record: &Record<'_>) -> Result<u32, bool> {
+        let Some(client) = self.texts.find(record.client) else {
+            return Err(self.rare(line, record));
+        };
+        if !self.window.holds(record.time) {
+            return Err(true);
+        }
+        if record.time.is_some() && self.hands.is_none() {
+            return Err(self.rare(line, record));
+        }
+        Ok(client)
+    }
+
+    /// Looks up the names that were asked for.
+    #[inline(always)]
+    fn look_up(&mut self) {
+        if self.asked.is_empty() {
+            return;
+        }
+        let mut all = std::mem::take(&mut self.asked);
+        for asked in &all {
+            self.names.soon(&asked.name);
+        }
+        for asked in &all {
+            let &Asked { client, kind, line, time, .. } = asked;
+            let name = self.names.find_near(&asked.name);
+            if !name.is_some_and(|name| self.wait(client, name, kind, line, time)) {
+                self.rare_name(asked);
+            }
+        }
+        all.clear();
+        self.asked = all;
+    }
+
+    /// A record waits to be counted. `false`: no key stands for it.
+    #[inline(always)]
+    fn wait(&mut self, client: u32, name: u32, kind: Kind, line: u64, time: Option<Time>) -> bool {
+        let part = self.part(client, time);
+        let Some(key) = self.index.key(client, name, part, Cell::of(kind).0) else { return false };
+        let hash = self.index.hash(key);
+        self.index.soon(hash);
+        self.waiting.push(Waiting { hash, key, cell: u32::MAX, kind, line, time });
+        true
+    }
+
+    /// A record of whose name there is none yet. Nothing is renumbered: others are on their way.
+    #[cold]
+    #[inline(never)]
+    fn rare_name(&mut self, asked: &Asked) {
+        let &Asked { client, kind, line, time, .. } = asked;
+        let text = asked.name.text();
+        let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        self.unseen(Asker::Client(client), &name::spelling(text), kind, line, time);
+        self.grew = true;
     }
 
     /// A record of whose client or name there is none yet.
@@ -173,8 +240,9 @@ impl<'a> Builder<'a> {
     /// Counts what waits.
     #[inline(never)]
     pub(super) fn flush(&mut self) {
+        self.look_up();
         let mut waiting = std::mem::take(&mut self.waiting);
-        let (mut grew, mut timed) = (false, false);
+        let mut timed = false;
         self.unsettled |= !waiting.is_empty();
         for record in &mut waiting {
             match self.index.add(record.hash, record.key, Cell::of(record.kind).1) {
@@ -190,7 +258,7 @@ impl<'a> Builder<'a> {
                 }
                 None => {
                     self.add_new(record);
-                    grew = true;
+                    self.grew = true;
                 }
             }
         }
@@ -204,7 +272,7 @@ impl<'a> Builder<'a> {
         }
         waiting.clear();
         self.waiting = waiting;
-        if grew && self.is_full() {
+        if std::mem::take(&mut self.grew) && self.is_full() {
             self.prune();
         }
     }

@@ -11,6 +11,7 @@ use super::bound::keep;
 use super::intern::small;
 use super::rank::name_rank;
 use super::table::{Slot, Table, fold, keys};
+use crate::log::places::soon;
 
 /// A name that is not longer is hashed and compared in one go, with no branch that hangs on its length.
 pub(super) const NEAR: usize = 64;
@@ -21,6 +22,24 @@ pub(super) const NEAR: usize = 64;
 struct Near([u8; NEAR]);
 
 type Words = [u64; NEAR / 8];
+
+/// A short name that will be looked up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NearName {
+    words: Words,
+    hash: u64,
+}
+
+impl NearName {
+    /// With zeros behind it.
+    pub(super) fn text(&self) -> [u8; NEAR] {
+        let mut bytes = [0; NEAR];
+        for (eight, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.words) {
+            *eight = word.to_le_bytes();
+        }
+        bytes
+    }
+}
 
 /// All names.
 #[derive(Debug)]
@@ -72,12 +91,30 @@ impl Default for Names {
 }
 
 impl Names {
-    /// The number of the name that is the first `len` of these bytes; none of them is zero.
+    /// The name that is the first `len` of these bytes; none of them is zero.
     #[inline(always)]
-    pub(super) fn find_near(&self, bytes: &[u8; NEAR], len: usize) -> Option<u32> {
+    pub(super) fn near(&self, bytes: &[u8; NEAR], len: usize) -> NearName {
         let (words, mask) = (words(bytes), mask(len));
         let words = std::array::from_fn(|i| words[i] & mask[i]);
-        self.find_same(self.hash_near(&words), |id| self.is_near(id, &words))
+        let hash = self.hash_near(&words);
+        self.table.soon(hash);
+        NearName { words, hash }
+    }
+
+    /// It will be looked up: its slot has come from memory.
+    #[inline(always)]
+    pub(super) fn soon(&self, name: &NearName) {
+        if let Some(id) = self.table.first(name.hash).map(|known| known.id)
+            && let Some(near) = self.near.get(id as usize)
+        {
+            soon(near);
+        }
+    }
+
+    /// Its number, if it has one.
+    #[inline(always)]
+    pub(super) fn find_near(&self, name: &NearName) -> Option<u32> {
+        self.find_same(name.hash, |id| self.is_near(id, &name.words))
     }
 
     pub(super) fn find(&self, name: &[u8]) -> Option<u32> {
@@ -267,7 +304,7 @@ mod tests {
                     let mut near = [b'x'; NEAR];
                     if !name.is_empty() && short(name.as_bytes()).is_some() {
                         near[..name.len()].copy_from_slice(name.as_bytes());
-                        assert_eq!(all.find_near(&near, name.len()), Some(id));
+                        assert_eq!(all.find_near(&all.near(&near, name.len())), Some(id));
                     }
                 }
                 assert_eq!(all.len(), want.len());

@@ -56,9 +56,15 @@ impl<S: Slot> Table<S> {
     /// A look-up of this hash will follow.
     #[inline(always)]
     pub(super) fn soon(&self, hash: u64) {
-        if let Some(slot) = self.slots.get(hash as usize & self.slots.len().wrapping_sub(1)) {
+        if let Some(slot) = self.first(hash) {
             soon(slot);
         }
+    }
+
+    /// The slot where a look-up of this hash begins.
+    #[inline(always)]
+    pub(super) fn first(&self, hash: u64) -> Option<&S> {
+        self.slots.get(hash as usize & self.slots.len().wrapping_sub(1))
     }
 
     /// The slot at a place.
