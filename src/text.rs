@@ -1,4 +1,4 @@
-//! Untrusted text → terminal, CSV, Markdown, YAML comment, file name. Whatever came out of a log or a cluster is
+//! Untrusted text → terminal, shell word, CSV, Markdown, YAML comment, file name. Whatever came out of a log or a cluster is
 //! printed through here only. It never drops text silently: what a sink cannot hold is escaped, visibly. It never
 //! unescapes: a backslash that a DNS name brings along stays as it is, one.
 
@@ -28,6 +28,17 @@ pub fn terminal_bytes(text: &[u8]) -> String {
         }
     }
     out
+}
+
+/// For a command that somebody may copy into a shell: one word, whatever the text holds. What no terminal shows is escaped
+/// as [`terminal`] escapes it: that word then names nothing, and does nothing.
+pub fn shell_word(text: &str) -> Cow<'_, str> {
+    let word = terminal(text);
+    let means_nothing = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+,".contains(&b);
+    if !word.is_empty() && word.bytes().all(means_nothing) {
+        return word;
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
 }
 
 /// A CSV cell's content (the csv crate quotes it): escaped as for a terminal, and defused: one leading `'` if a
@@ -186,6 +197,42 @@ mod tests {
         assert_eq!(terminal_bytes(b"a\xff\xc2\x80z"), r"a\xff\u{80}z");
         // Cut in the middle of a character.
         assert_eq!(terminal_bytes(b"\xe2\x80"), r"\xe2\x80");
+    }
+
+    #[test]
+    fn a_word_of_a_command_stays_one_word() {
+        let check = |text: &str, word: &str| assert_eq!(shell_word(text), word);
+        check("logs/a_1.txt", "logs/a_1.txt");
+        check("", "''");
+        check("a b", "'a b'");
+        check("$(rm -rf ~)", "'$(rm -rf ~)'");
+        check("a;b`c`", "'a;b`c`'");
+        check("it's", r"'it'\''s'");
+        check("~", "'~'");
+        check("a\nb", r"'a\x0ab'");
+        // As a shell takes its quotes off; what stands outside of them must mean nothing.
+        let unquoted = |word: &str| {
+            let (mut out, mut inside, mut chars) = (String::new(), false, word.chars());
+            while let Some(c) = chars.next() {
+                match c {
+                    '\'' => inside = !inside,
+                    '\\' if !inside => out.extend(chars.next()),
+                    _ => {
+                        assert!(
+                            inside || c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c),
+                            "{word}"
+                        );
+                        out.push(c);
+                    }
+                }
+            }
+            assert!(!inside, "{word}");
+            out
+        };
+        for c in '\0'..=char::MAX {
+            let text = format!("a{c}b{c}");
+            assert_eq!(unquoted(&shell_word(&text)), terminal(&text));
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::coverage::plural;
 use crate::fetch::advice::{Platform, advice};
 use crate::fetch::{self, Asked, Captured, Step, Target};
 use crate::progress::Tasks;
+use crate::text::shell_word;
 
 /// Runs it.
 pub(super) fn run(args: &cli::Fetch, messages: &Messages) -> Result<Exit> {
@@ -142,7 +143,7 @@ fn say(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Exit {
     ));
     messages.note(&match args.directory.as_os_str() == "." {
         true => "next: kico analyze logs/*.txt --snapshot pods.json".to_owned(),
-        false => format!("next: kico analyze {place}"),
+        false => format!("next: kico analyze {}", shell_word(&place.to_string())),
     });
     match (captured.interrupted, captured.missed.is_empty()) {
         (true, _) => Exit::Interrupted,

@@ -286,7 +286,8 @@ fn look(path: PathBuf, named: bool, seen: &mut HashMap<Key, PathBuf>, found: &mu
     match way {
         Way::Foreign(what) if named => {
             let path = shown(&path);
-            found.errors.push(format!("{path}: {what}, not a log; give it with --snapshot {path}"));
+            let word = crate::text::shell_word(&path);
+            found.errors.push(format!("{path}: {what}, not a log; give it with --snapshot {word}"));
         }
         way => found.add(&path, named, way),
     }

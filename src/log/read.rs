@@ -21,6 +21,7 @@ use super::stream::{Piece, Place, Stream};
 use super::tally::{Bound, Tally};
 use super::{Input, LateHands, State, Window, tally_csv};
 use crate::progress::Progress;
+use crate::text::shell_word;
 
 #[cfg(test)]
 mod tests;
@@ -373,7 +374,8 @@ impl<'a> Run<'a> {
                 self.options.interrupt.stop();
                 let path = &source.path;
                 return Outcome::Wrong(format!(
-                    "{path}: a Kubernetes object, not a log; give it with --snapshot {path}"
+                    "{path}: a Kubernetes object, not a log; give it with --snapshot {}",
+                    shell_word(path)
                 ));
             }
             Kind::Kubernetes => return Outcome::Foreign("a Kubernetes object"),

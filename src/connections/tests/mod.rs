@@ -400,6 +400,18 @@ fn another_cluster_domain_is_noticed_and_never_chosen() {
     assert_eq!(report.totals.other_domains, ["corp.internal"]);
 }
 
+#[test]
+fn the_domain_that_most_clients_ask_for_comes_first() {
+    let tally = tally(&[
+        "10.1.0.7 kubernetes.default.svc.a.evil.com A=99",
+        "10.1.0.7 kubernetes.default.svc.b.evil.com A=99",
+        "10.1.0.7 kubernetes.default.svc.z.internal A=1",
+        "10.1.0.8 kubernetes.default.svc.z.internal A=1",
+    ]);
+    let report = join(&tally, &cluster(small()), Options::default());
+    assert_eq!(report.totals.other_domains, ["z.internal", "a.evil.com", "b.evil.com"]);
+}
+
 proptest::proptest! {
     /// Order of rows decides nothing: whatever the join is given twice, it gives back twice as much.
     #[test]
