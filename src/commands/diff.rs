@@ -12,6 +12,7 @@ use super::analyze::filters;
 use super::gather::{check_something_read, gather};
 use super::messages::Messages;
 use super::outputs::{self, Format, Output, Place, terminal};
+use super::overwrite::{self, Reads, Written};
 use super::{Exit, stdout};
 use crate::cli;
 use crate::cluster::Cluster;
@@ -33,6 +34,14 @@ pub(super) fn run(args: &cli::Diff, messages: &Messages) -> Result<Exit> {
     if args.old.as_os_str() == "-" && args.new.as_os_str() == "-" {
         bail!("only one side can be standard input");
     }
+    let objects = [
+        ("--snapshot", &*args.read.snapshot),
+        ("--old-snapshot", &*args.old_snapshot),
+        ("--new-snapshot", &*args.new_snapshot),
+    ];
+    let sides = [args.old.clone(), args.new.clone()];
+    let reads = Reads { inputs: &sides, objects: &objects };
+    overwrite::check(&Written::all(&outputs, None), &reads)?;
     let mut asked = Asked::new(filters(&args.filter, &args.exclude_namespace));
     let old = Typed { name: "OLD", path: &args.old, snapshots: &args.old_snapshot };
     let new = Typed { name: "NEW", path: &args.new, snapshots: &args.new_snapshot };

@@ -7,6 +7,7 @@ mod fetch;
 mod gather;
 mod messages;
 mod outputs;
+mod overwrite;
 #[cfg(feature = "fetch")]
 mod pod;
 mod shell;
