@@ -47,7 +47,7 @@ pub(super) fn run(args: &cli::Diff, messages: &Messages) -> Result<Exit> {
     let new = Typed { name: "NEW", path: &args.new, snapshots: &args.new_snapshot };
     let (old, mut exit) = old.read(args, &mut asked, messages).context("OLD")?;
     if exit == Exit::Interrupted {
-        messages.warning("interrupted: NEW was not read, and nothing was compared");
+        messages.fault("interrupted: NEW was not read, and nothing was compared");
         return Ok(exit);
     }
     let (new, how) = new.read(args, &mut asked, messages).context("NEW")?;
@@ -110,7 +110,7 @@ impl Typed<'_> {
         messages: &Messages,
     ) -> Result<(Side, Exit)> {
         if self.is_report() {
-            return self.report(args, asked);
+            return self.report(args, asked, messages);
         }
         let inputs = cli::Inputs { inputs: vec![self.path.to_owned()], rejects: None };
         let mut read = args.read.clone();
@@ -127,7 +127,12 @@ impl Typed<'_> {
         Ok((side, gathered.exit))
     }
 
-    fn report(&self, args: &cli::Diff, asked: &mut Asked) -> Result<(Side, Exit)> {
+    fn report(
+        &self,
+        args: &cli::Diff,
+        asked: &mut Asked,
+        messages: &Messages,
+    ) -> Result<(Side, Exit)> {
         let path = self.path.display();
         if args.read.since.is_some() || args.read.until.is_some() {
             bail!(
@@ -144,6 +149,9 @@ impl Typed<'_> {
         let bytes = std::fs::read(self.path).with_context(|| path.to_string())?;
         let side = diff::read(&bytes, &path.to_string())?;
         let exit = if side.about.whole { Exit::Done } else { Exit::Partial };
+        if exit == Exit::Partial {
+            messages.fault(&format!("{path}: of what it is a report of, not all could be read"));
+        }
         Ok((side, exit))
     }
 

@@ -59,7 +59,10 @@ fn advise(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Result
     let queries = super::gather::count(&files)?;
     let directives = corefile.map(|file| corefile::read(&file.text));
     for said in advice(platform, directives.as_ref(), queries, has_cache) {
-        messages.warning(&said);
+        match queries {
+            0 => messages.fault(&said),
+            _ => messages.warning(&said),
+        }
     }
     Ok(if queries == 0 { Exit::Partial } else { Exit::Done })
 }
@@ -120,14 +123,14 @@ async fn signal() {
 
 fn say(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Exit {
     if captured.interrupted && args.follow.is_none() {
-        messages.warning(match args.force {
+        messages.fault(match args.force {
             true => "interrupted: nothing was written, and the capture that was to be replaced may be gone",
             false => "interrupted: nothing was written",
         });
         return Exit::Interrupted;
     }
     for missed in &captured.missed {
-        messages.warning(&format!("{}: {}", missed.what, missed.why));
+        messages.fault(&format!("{}: {}", missed.what, missed.why));
     }
     if captured.missed.iter().any(|missed| missed.forbidden) {
         messages.note("what is forbidden is missing in the capture; deploy/fetch-role.yaml in kico's repository is the Role that grants all of it");

@@ -26,7 +26,7 @@ pub(super) fn run(args: &cli::Tally, messages: &Messages) -> Result<Exit> {
     let gathered = gather(&args.inputs, &args.read, messages, keep)?;
     let reading = gathered.reading;
     if gathered.exit == Exit::Interrupted {
-        messages.warning("interrupted: no tally was written");
+        messages.fault("interrupted: no tally was written");
         return Ok(Exit::Interrupted);
     }
     let inputs = &reading.inputs;
