@@ -246,8 +246,17 @@ impl Asked {
                 return Err(error);
             }
         }
-        if !self.filters.from.is_empty() && diff::compares_servers(&old.about, &new.about) {
-            bail!("--from needs a snapshot on both sides: without one clients are addresses");
+        if !old.about.snapshot && !new.about.snapshot && !self.filters.need_snapshot().is_empty() {
+            let flags = self.filters.need_snapshot().join(" and ");
+            bail!("{flags}: neither side has a snapshot, and logs know addresses and names, no pods");
+        }
+        for (flag, values) in [
+            ("--from", &self.filters.from),
+            ("--exclude-namespace", &self.filters.exclude_namespaces),
+        ] {
+            if !values.is_empty() && diff::compares_servers(&old.about, &new.about) {
+                bail!("{flag} needs a snapshot on both sides: without one clients are addresses");
+            }
         }
         Ok(Words { filters: self.filters, of_pods: self.of_pods })
     }
