@@ -248,7 +248,9 @@ impl Asked {
         }
         if !old.about.snapshot && !new.about.snapshot && !self.filters.need_snapshot().is_empty() {
             let flags = self.filters.need_snapshot().join(" and ");
-            bail!("{flags}: neither side has a snapshot, and logs know addresses and names, no pods");
+            bail!(
+                "{flags}: neither side has a snapshot, and logs know addresses and names, no pods"
+            );
         }
         for (flag, values) in [
             ("--from", &self.filters.from),
