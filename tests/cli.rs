@@ -249,6 +249,18 @@ fn what_is_read_is_never_written_over() {
     assert_eq!((output.as_str(), exit), ("", Some(0)));
 }
 
+/// Windows programs put a byte order mark in front of a CSV that they save.
+#[test]
+fn a_tally_with_a_byte_order_mark_is_a_tally() {
+    let (output, exit) = bash(
+        "kico tally -q testdata/sock-shop/logs/*.txt > one.csv && (printf '\\xef\\xbb\\xbf'; cat one.csv) > bom.csv && \
+         kico analyze -q one.csv -o csv > one && kico analyze -q bom.csv -o csv > bom && cmp one bom && wc -l < bom",
+        scratch().path(),
+    );
+    assert_eq!(exit, Some(0), "{output}");
+    assert!(output.trim().parse::<u64>().is_ok_and(|rows| rows > 10), "{output}");
+}
+
 #[test]
 fn links_to_one_file_count_once() {
     let dir = scratch();
