@@ -381,7 +381,8 @@ fn notes(all: &Coverage, totals: &Totals) -> Vec<String> {
 /// `Read 2 logs (10.1 MiB): 104,332 lines, 104,000 with queries, 320 other, 12 rejected (malformed 12)`
 fn read(all: &Coverage) -> String {
     let lines = &all.lines;
-    let logs = all.inputs.iter().filter(|input| input.is_log).count() as u64;
+    let is_read = |input: &&Input| input.is_log && input.state != State::Unreadable;
+    let logs = all.inputs.iter().filter(is_read).count() as u64;
     let bytes = all.inputs.iter().map(|input| input.bytes).sum();
     let rejected: u64 = lines.rejected.iter().sum();
     let reasons: Vec<String> = (Reason::ALL.iter().zip(lines.rejected))

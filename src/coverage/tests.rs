@@ -94,6 +94,13 @@ fn the_worst_comes_first() {
     );
 }
 
+#[test]
+fn what_could_not_be_read_was_not_read() {
+    let gone = Input { bytes: 0, state: State::Unreadable, ..input("gone.txt", 0, 0) };
+    let notes = cover(&[input("a", 1, 0), gone], &Totals::default(), &[], &made()).notes;
+    assert!(notes[0].starts_with("Read 1 log (2.0 KiB): 1 line, "), "{notes:?}");
+}
+
 /// Whoever owns a wildcard domain chooses what is answered: no command that is to be copied holds it as it stands.
 #[test]
 fn a_made_up_domain_stands_in_no_command() {
