@@ -120,17 +120,27 @@ fn cut(text: &str) -> &str {
 }
 
 /// Breaks a line of printable ASCII between words, so that none is wider than `width`; what follows is indented by two.
-/// A word that is too long stays whole, and so does a line that begins with a blank: a command to copy, or a sample.
+/// A word that is too long stays whole, and so does a line that begins with a blank: a command to copy, or a sample. A
+/// number and its `%` are one word.
 pub fn wrap(line: &str, width: usize) -> String {
     if line.starts_with(' ') {
         return line.to_owned();
     }
     let mut out = String::with_capacity(line.len() + 16);
     let mut room = width;
-    for (at, word) in line.split(' ').enumerate() {
+    let mut words: Vec<&str> = Vec::new();
+    let mut begin = 0;
+    for (at, _) in line.match_indices(' ') {
+        let (word, next) = (line.get(begin..at), line.get(at + 1..).unwrap_or_default());
+        if !next.starts_with('%') {
+            words.extend(word);
+            begin = at + 1;
+        }
+    }
+    words.extend(line.get(begin..));
+    for (at, word) in words.into_iter().enumerate() {
         let need = word.len() + usize::from(at > 0);
-        // A number and its sign stay together.
-        if need <= room || at == 0 || word.starts_with('%') {
+        if need <= room || at == 0 {
             out.push_str(if at > 0 { " " } else { "" });
             room = room.saturating_sub(need);
         } else {
@@ -262,6 +272,10 @@ mod tests {
         check("ten chars. more", "ten chars.\n  more");
         check("  kubectl get pods -A", "  kubectl get pods -A");
         check("see /a/very/long/path now", "see\n  /a/very/long/path\n  now");
+        check("one 98.2 %", "one 98.2 %");
+        check("all 98.2 % of it", "all 98.2 %\n  of it");
+        check("alle 98.2 % of", "alle\n  98.2 %\n  of");
+        check("%", "%");
     }
 
     #[test]
