@@ -300,6 +300,20 @@ fn a_file_name_cannot_speak_to_the_terminal() {
     );
 }
 
+/// What is to be copied into a shell is one word there, whoever named the file.
+#[test]
+fn a_file_name_in_a_command_is_quoted() {
+    let (output, exit) = bash(
+        "cp testdata/sock-shop/pods.json 'a;id #.json'; kico analyze 'a;id #.json'; kico 'a;id #.json'",
+        scratch().path(),
+    );
+    assert_eq!(exit, Some(2), "{output}");
+    for hint in ["give it with --snapshot 'a;id #.json'", "to read it, kico analyze 'a;id #.json'"]
+    {
+        assert!(output.contains(hint), "{output}");
+    }
+}
+
 /// What was written to the pipe is more than it holds, so that the program has begun to read when the signal comes.
 #[test]
 fn ctrl_c_ends_a_pipe_and_the_report_is_written() {
