@@ -8,6 +8,7 @@ use crate::cluster::model::Pod;
 use crate::connections::Totals;
 use crate::log::tally::Lost;
 use crate::log::{Input, Lines, Reason, State};
+use crate::name::is_label;
 use crate::text::terminal;
 use crate::time::{Time, seconds};
 
@@ -178,13 +179,7 @@ fn warnings(all: &Coverage, totals: &Totals, dns: &[&Pod]) -> Vec<String> {
             count(failed),
         ));
     }
-    for domain in &totals.other_domains {
-        let domain = terminal(domain);
-        out.push(format!(
-            "kubernetes.default.svc.{domain} was answered: if {domain} is this cluster's domain, say so with \
-             --cluster-domain {domain}"
-        ));
-    }
+    out.extend(other_domains(&totals.other_domains));
     for input in &all.inputs {
         let reason =
             input.problem.as_deref().map(|p| format!(" ({})", terminal(p))).unwrap_or_default();
@@ -243,6 +238,41 @@ fn warnings(all: &Coverage, totals: &Totals, dns: &[&Pod]) -> Vec<String> {
         let more = if number > 3 { format!("; +{}", number - 3) } else { String::new() };
         let objects = plural(number, "object of the snapshot", "objects of the snapshot");
         out.push(format!("{objects} could not be read: {list}{more}"));
+    }
+    out
+}
+
+/// How many other cluster domains are named.
+const DOMAINS: usize = 3;
+
+/// What to do about `kubernetes.default.svc.X`. Whoever owns a wildcard domain chooses X: only what can be a cluster's
+/// domain, and means nothing to a shell, stands in a command to copy.
+fn other_domains(domains: &[String]) -> Vec<String> {
+    let is_legal = |domain: &&String| domain.split('.').all(is_label);
+    let (legal, odd): (Vec<&String>, Vec<&String>) = domains.iter().partition(is_legal);
+    let mut out: Vec<String> = (legal.iter().take(DOMAINS))
+        .map(|domain| {
+            format!(
+                "kubernetes.default.svc.{domain} was answered: if {domain} is this cluster's domain, say so with \
+                 --cluster-domain {domain}"
+            )
+        })
+        .collect();
+    if let Some(more @ 1..) = legal.len().checked_sub(DOMAINS) {
+        out.push(format!(
+            "kubernetes.default.svc.X was answered for {}",
+            plural(more as u64, "more domain", "more domains")
+        ));
+    }
+    if let Some(first) = odd.first() {
+        let more = match odd.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {} more like it", count(more as u64)),
+        };
+        out.push(format!(
+            "kubernetes.default.svc.X was answered for an X that can be no cluster's domain: {}{more}",
+            terminal(first)
+        ));
     }
     out
 }
@@ -351,7 +381,8 @@ fn notes(all: &Coverage, totals: &Totals) -> Vec<String> {
 /// `Read 2 logs (10.1 MiB): 104,332 lines, 104,000 with queries, 320 other, 12 rejected (malformed 12)`
 fn read(all: &Coverage) -> String {
     let lines = &all.lines;
-    let logs = all.inputs.iter().filter(|input| input.is_log).count() as u64;
+    let is_read = |input: &&Input| input.is_log && input.state != State::Unreadable;
+    let logs = all.inputs.iter().filter(is_read).count() as u64;
     let bytes = all.inputs.iter().map(|input| input.bytes).sum();
     let rejected: u64 = lines.rejected.iter().sum();
     let reasons: Vec<String> = (Reason::ALL.iter().zip(lines.rejected))

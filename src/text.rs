@@ -1,4 +1,4 @@
-//! Untrusted text → terminal, CSV, Markdown, YAML comment, file name. Whatever came out of a log or a cluster is
+//! Untrusted text → terminal, shell word, CSV, Markdown, YAML comment, file name. Whatever came out of a log or a cluster is
 //! printed through here only. It never drops text silently: what a sink cannot hold is escaped, visibly. It never
 //! unescapes: a backslash that a DNS name brings along stays as it is, one.
 
@@ -28,6 +28,17 @@ pub fn terminal_bytes(text: &[u8]) -> String {
         }
     }
     out
+}
+
+/// For a command that somebody may copy into a shell: one word, whatever the text holds. What no terminal shows is escaped
+/// as [`terminal`] escapes it: that word then names nothing, and does nothing.
+pub fn shell_word(text: &str) -> Cow<'_, str> {
+    let word = terminal(text);
+    let means_nothing = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+,".contains(&b);
+    if !word.is_empty() && word.bytes().all(means_nothing) {
+        return word;
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
 }
 
 /// A CSV cell's content (the csv crate quotes it): escaped as for a terminal, and defused: one leading `'` if a
@@ -109,17 +120,27 @@ fn cut(text: &str) -> &str {
 }
 
 /// Breaks a line of printable ASCII between words, so that none is wider than `width`; what follows is indented by two.
-/// A word that is too long stays whole, and so does a line that begins with a blank: a command to copy, or a sample.
+/// A word that is too long stays whole, and so does a line that begins with a blank: a command to copy, or a sample. A
+/// number and its `%` are one word.
 pub fn wrap(line: &str, width: usize) -> String {
     if line.starts_with(' ') {
         return line.to_owned();
     }
     let mut out = String::with_capacity(line.len() + 16);
     let mut room = width;
-    for (at, word) in line.split(' ').enumerate() {
+    let mut words: Vec<&str> = Vec::new();
+    let mut begin = 0;
+    for (at, _) in line.match_indices(' ') {
+        let (word, next) = (line.get(begin..at), line.get(at + 1..).unwrap_or_default());
+        if !next.starts_with('%') {
+            words.extend(word);
+            begin = at + 1;
+        }
+    }
+    words.extend(line.get(begin..));
+    for (at, word) in words.into_iter().enumerate() {
         let need = word.len() + usize::from(at > 0);
-        // A number and its sign stay together.
-        if need <= room || at == 0 || word.starts_with('%') {
+        if need <= room || at == 0 {
             out.push_str(if at > 0 { " " } else { "" });
             room = room.saturating_sub(need);
         } else {
@@ -189,6 +210,42 @@ mod tests {
     }
 
     #[test]
+    fn a_word_of_a_command_stays_one_word() {
+        let check = |text: &str, word: &str| assert_eq!(shell_word(text), word);
+        check("logs/a_1.txt", "logs/a_1.txt");
+        check("", "''");
+        check("a b", "'a b'");
+        check("$(rm -rf ~)", "'$(rm -rf ~)'");
+        check("a;b`c`", "'a;b`c`'");
+        check("it's", r"'it'\''s'");
+        check("~", "'~'");
+        check("a\nb", r"'a\x0ab'");
+        // As a shell takes its quotes off; what stands outside of them must mean nothing.
+        let unquoted = |word: &str| {
+            let (mut out, mut inside, mut chars) = (String::new(), false, word.chars());
+            while let Some(c) = chars.next() {
+                match c {
+                    '\'' => inside = !inside,
+                    '\\' if !inside => out.extend(chars.next()),
+                    _ => {
+                        assert!(
+                            inside || c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c),
+                            "{word}"
+                        );
+                        out.push(c);
+                    }
+                }
+            }
+            assert!(!inside, "{word}");
+            out
+        };
+        for c in '\0'..=char::MAX {
+            let text = format!("a{c}b{c}");
+            assert_eq!(unquoted(&shell_word(&text)), terminal(&text));
+        }
+    }
+
+    #[test]
     fn no_cell_is_a_formula() {
         every_char(
             |text| csv_cell(text).into_owned(),
@@ -215,6 +272,10 @@ mod tests {
         check("ten chars. more", "ten chars.\n  more");
         check("  kubectl get pods -A", "  kubectl get pods -A");
         check("see /a/very/long/path now", "see\n  /a/very/long/path\n  now");
+        check("one 98.2 %", "one 98.2 %");
+        check("all 98.2 % of it", "all 98.2 %\n  of it");
+        check("alle 98.2 % of", "alle\n  98.2 %\n  of");
+        check("%", "%");
     }
 
     #[test]

@@ -206,6 +206,61 @@ fn a_report_that_could_not_be_written_leaves_the_old_one() {
     assert!(output.ends_with("2\nprecious\nc.csv\n"), "{output}");
 }
 
+/// Not one byte of what is read changes, whichever command it is that somebody lets write there.
+#[test]
+fn what_is_read_is_never_written_over() {
+    let sample = "cp testdata/sock-shop/logs/coredns-b96499967-mjdrn.txt in.log; cp testdata/sock-shop/pods.json .; \
+                  mkdir p; kico analyze -q in.log -S pods.json -o netpol=p/n.yaml -o json=old.json; \
+                  ln in.log hard.log; ln -s in.log soft.log; sha256sum in.log pods.json p/n.yaml old.json > sums;";
+    for (command, said) in [
+        ("analyze in.log -o csv=in.log", "-o csv=in.log: would overwrite the input in.log"),
+        ("analyze - -o csv=in.log < in.log", "-o csv=in.log: would overwrite the input -"),
+        ("analyze in.log -o csv=hard.log", "-o csv=hard.log: would overwrite the input in.log"),
+        (
+            "analyze in.log --rejects soft.log",
+            "--rejects soft.log: would overwrite the input in.log",
+        ),
+        ("analyze in.log -S pods.json -o csv=./pods.json", "would overwrite --snapshot pods.json"),
+        ("analyze . -o csv=pods.json", "would overwrite the snapshot ./pods.json"),
+        ("analyze in.log -o csv=out -o json=./out", "-o csv=out and -o json=./out are one place"),
+        ("tally in.log -o in.log", "-o in.log: would overwrite the input in.log"),
+        ("tally in.log -o t.csv --rejects ./t.csv", "--rejects ./t.csv and -o t.csv are one place"),
+        (
+            "verify in.log -S pods.json --policies p -o json=p/n.yaml",
+            "would overwrite --policies p/n.yaml",
+        ),
+        ("diff old.json in.log -o json=old.json", "would overwrite the input old.json"),
+        (
+            "diff in.log hard.log --new-snapshot pods.json -o json=pods.json",
+            "overwrite --new-snapshot pods.json",
+        ),
+    ] {
+        let script = format!("{sample} kico {command}; echo $?; sha256sum --quiet -c sums; ls");
+        let (output, _) = bash(&script, scratch().path());
+        assert!(output.contains(said), "{command}: {output}");
+        let after = "\n2\nhard.log\nin.log\nold.json\np\npods.json\nsoft.log\nsums\ntestdata\n";
+        assert!(output.ends_with(after), "{command}: {output}");
+    }
+    let again = "kico analyze -q . -o csv=c.csv -o json=r.json --rejects=x.csv && \
+                 kico analyze -q . -o csv=c.csv -o json=r.json --rejects=x.csv && \
+                 kico analyze -q in.log -o csv=/dev/null -o json=/dev/null --rejects /dev/null && \
+                 kico analyze -q in.log -S pods.json -o csv=/dev/stdout | cmp - c.csv && kico tally -q in.log -o /dev/stdout > /dev/null";
+    let (output, exit) = bash(&format!("{sample} {again}"), scratch().path());
+    assert_eq!((output.as_str(), exit), ("", Some(0)));
+}
+
+/// Windows programs put a byte order mark in front of a CSV that they save.
+#[test]
+fn a_tally_with_a_byte_order_mark_is_a_tally() {
+    let (output, exit) = bash(
+        "kico tally -q testdata/sock-shop/logs/*.txt > one.csv && (printf '\\xef\\xbb\\xbf'; cat one.csv) > bom.csv && \
+         kico analyze -q one.csv -o csv > one && kico analyze -q bom.csv -o csv > bom && cmp one bom && wc -l < bom",
+        scratch().path(),
+    );
+    assert_eq!(exit, Some(0), "{output}");
+    assert!(output.trim().parse::<u64>().is_ok_and(|rows| rows > 10), "{output}");
+}
+
 #[test]
 fn links_to_one_file_count_once() {
     let dir = scratch();
@@ -243,6 +298,20 @@ fn a_file_name_cannot_speak_to_the_terminal() {
         output.is_ascii() && !output.contains('\x1b') && output.contains("[31mred"),
         "{output}"
     );
+}
+
+/// What is to be copied into a shell is one word there, whoever named the file.
+#[test]
+fn a_file_name_in_a_command_is_quoted() {
+    let (output, exit) = bash(
+        "cp testdata/sock-shop/pods.json 'a;id #.json'; kico analyze 'a;id #.json'; kico 'a;id #.json'",
+        scratch().path(),
+    );
+    assert_eq!(exit, Some(2), "{output}");
+    for hint in ["give it with --snapshot 'a;id #.json'", "to read it, kico analyze 'a;id #.json'"]
+    {
+        assert!(output.contains(hint), "{output}");
+    }
 }
 
 /// What was written to the pipe is more than it holds, so that the program has begun to read when the signal comes.

@@ -62,7 +62,7 @@ pub struct Fetch {
     #[arg(long)]
     pub force: bool,
 
-    /// Only errors on standard error
+    /// Only errors, and what makes the result partial, on standard error
     #[arg(short, long)]
     pub quiet: bool,
 
@@ -115,7 +115,7 @@ pub struct Pod {
     #[command(flatten)]
     pub target: Target,
 
-    /// Only errors on standard error
+    /// Only errors, and what makes the result partial, on standard error
     #[arg(short, long)]
     pub quiet: bool,
 

@@ -59,7 +59,7 @@ pub struct Read {
     #[arg(short, long, value_name = "N", help_heading = "Reading")]
     pub concurrency: Option<std::num::NonZeroUsize>,
 
-    /// Only errors on standard error
+    /// Only errors, and what makes the result partial, on standard error
     #[arg(short, long)]
     pub quiet: bool,
 

@@ -265,9 +265,10 @@ fn watches(monitor: &Monitor, namespace: &str) -> bool {
     }
 }
 
-/// Webhooks and aggregated APIs: their traffic is the API server's.
+/// Webhooks, of conversions too, and aggregated APIs: their traffic is the API server's.
 fn is_called(entrance: &Entrance) -> bool {
-    entrance.kind == "APIService" || entrance.kind.ends_with("WebhookConfiguration")
+    matches!(&*entrance.kind, "APIService" | "CustomResourceDefinition")
+        || entrance.kind.ends_with("WebhookConfiguration")
 }
 
 /// The pods' ports behind one of a Service's own, or behind all of them.

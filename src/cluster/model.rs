@@ -347,7 +347,7 @@ pub struct NetworkPolicy {
 }
 
 /// What leads to Services without a lookup of theirs: an Ingress, a route of the Gateway API, a webhook configuration, an
-/// APIService.
+/// APIService, the conversion of a custom resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entrance {
     /// `Ingress`, `HTTPRoute`, …

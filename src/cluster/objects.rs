@@ -47,6 +47,9 @@ pub(crate) fn read(shell: &Shell<'_>, dns_namespaces: &[String]) -> Read {
             entrance::webhooks(shell, shell.kind).map(Box::new).map(Object::Entrance)
         }
         "APIService" => entrance::api_service(shell).map(Box::new).map(Object::Entrance),
+        "CustomResourceDefinition" => {
+            entrance::definition(shell).map(Box::new).map(Object::Entrance)
+        }
         "Gateway" => entrance::gateway(shell).map(Box::new).map(Object::Gateway),
         "ServiceMonitor" | "PodMonitor" => {
             monitor::read(shell, shell.kind).map(Box::new).map(Object::Monitor)
@@ -74,7 +77,8 @@ fn hidden(shell: &Shell<'_>) -> Option<model::Hidden> {
     let leads = own
         || shell.kind.ends_with("Route")
         || shell.kind.ends_with("WebhookConfiguration")
-        || matches!(shell.kind, "Gateway" | "APIService" | "ServiceMonitor" | "PodMonitor");
+        || matches!(shell.kind, "Gateway" | "APIService" | "CustomResourceDefinition")
+        || matches!(shell.kind, "ServiceMonitor" | "PodMonitor");
     leads.then(|| model::Hidden {
         object: format!("{} {}", shell.kind, meta::who(shell)),
         namespace: own.then(|| meta::namespace(shell)).flatten(),
@@ -133,7 +137,7 @@ impl Object {
 
 /// The kinds that kico reads, and their API groups: Knative has a Service too, Calico a NetworkPolicy,
 /// Istio a Gateway.
-const KINDS: [(&str, &[&str]); 26] = [
+const KINDS: [(&str, &[&str]); 27] = [
     ("Pod", &[""]),
     ("Service", &[""]),
     ("Namespace", &[""]),
@@ -160,6 +164,7 @@ const KINDS: [(&str, &[&str]); 26] = [
     ("ValidatingWebhookConfiguration", &["admissionregistration.k8s.io"]),
     ("MutatingWebhookConfiguration", &["admissionregistration.k8s.io"]),
     ("APIService", &["apiregistration.k8s.io"]),
+    ("CustomResourceDefinition", &["apiextensions.k8s.io"]),
 ];
 
 const GATEWAY: &str = "gateway.networking.k8s.io";

@@ -43,6 +43,11 @@ pub fn read(paths: &[PathBuf], dns_namespaces: &[String]) -> anyhow::Result<Snap
     Ok(join::join(takes, dns_namespaces))
 }
 
+/// The files that are read for this path: itself, or those of the directory. None of one that cannot be walked.
+pub fn files_of(path: &Path) -> Vec<PathBuf> {
+    if path.is_dir() { files::walk(path).unwrap_or_default() } else { vec![path.to_owned()] }
+}
+
 /// Reads one snapshot that is in memory; `name` stands for it in messages.
 #[cfg(feature = "fetch")]
 pub fn from_text(name: &str, text: &str, dns_namespaces: &[String]) -> anyhow::Result<Snapshot> {

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use super::gather::{check_something_read, gather};
 use super::messages::Messages;
 use super::outputs::{self, Format, Output, Place, terminal};
+use super::overwrite::{self, Reads, Written};
 use super::{Exit, stdout};
 use crate::cli;
 use crate::cluster::Cluster;
@@ -34,6 +35,10 @@ pub(super) fn run(args: &cli::Analyze, messages: &Messages) -> Result<Exit> {
         check_choice(args)?;
     }
     check_default_deny(args, &outputs, wants_policies)?;
+    overwrite::check(
+        &Written::all(&outputs, args.inputs.rejects.as_deref()),
+        &Reads { inputs: &args.inputs.inputs, objects: &[("--snapshot", &args.read.snapshot)] },
+    )?;
     let gathered = gather(&args.inputs, &args.read, messages, |_| true)?;
     report(args, outputs, gathered, messages)
 }

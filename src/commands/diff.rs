@@ -12,6 +12,7 @@ use super::analyze::filters;
 use super::gather::{check_something_read, gather};
 use super::messages::Messages;
 use super::outputs::{self, Format, Output, Place, terminal};
+use super::overwrite::{self, Reads, Written};
 use super::{Exit, stdout};
 use crate::cli;
 use crate::cluster::Cluster;
@@ -33,12 +34,20 @@ pub(super) fn run(args: &cli::Diff, messages: &Messages) -> Result<Exit> {
     if args.old.as_os_str() == "-" && args.new.as_os_str() == "-" {
         bail!("only one side can be standard input");
     }
+    let objects = [
+        ("--snapshot", &*args.read.snapshot),
+        ("--old-snapshot", &*args.old_snapshot),
+        ("--new-snapshot", &*args.new_snapshot),
+    ];
+    let sides = [args.old.clone(), args.new.clone()];
+    let reads = Reads { inputs: &sides, objects: &objects };
+    overwrite::check(&Written::all(&outputs, None), &reads)?;
     let mut asked = Asked::new(filters(&args.filter, &args.exclude_namespace));
     let old = Typed { name: "OLD", path: &args.old, snapshots: &args.old_snapshot };
     let new = Typed { name: "NEW", path: &args.new, snapshots: &args.new_snapshot };
     let (old, mut exit) = old.read(args, &mut asked, messages).context("OLD")?;
     if exit == Exit::Interrupted {
-        messages.warning("interrupted: NEW was not read, and nothing was compared");
+        messages.fault("interrupted: NEW was not read, and nothing was compared");
         return Ok(exit);
     }
     let (new, how) = new.read(args, &mut asked, messages).context("NEW")?;
@@ -101,7 +110,7 @@ impl Typed<'_> {
         messages: &Messages,
     ) -> Result<(Side, Exit)> {
         if self.is_report() {
-            return self.report(args, asked);
+            return self.report(args, asked, messages);
         }
         let inputs = cli::Inputs { inputs: vec![self.path.to_owned()], rejects: None };
         let mut read = args.read.clone();
@@ -118,7 +127,12 @@ impl Typed<'_> {
         Ok((side, gathered.exit))
     }
 
-    fn report(&self, args: &cli::Diff, asked: &mut Asked) -> Result<(Side, Exit)> {
+    fn report(
+        &self,
+        args: &cli::Diff,
+        asked: &mut Asked,
+        messages: &Messages,
+    ) -> Result<(Side, Exit)> {
         let path = self.path.display();
         if args.read.since.is_some() || args.read.until.is_some() {
             bail!(
@@ -135,6 +149,9 @@ impl Typed<'_> {
         let bytes = std::fs::read(self.path).with_context(|| path.to_string())?;
         let side = diff::read(&bytes, &path.to_string())?;
         let exit = if side.about.whole { Exit::Done } else { Exit::Partial };
+        if exit == Exit::Partial {
+            messages.fault(&format!("{path}: of what it is a report of, not all could be read"));
+        }
         Ok((side, exit))
     }
 
@@ -229,8 +246,19 @@ impl Asked {
                 return Err(error);
             }
         }
-        if !self.filters.from.is_empty() && diff::compares_servers(&old.about, &new.about) {
-            bail!("--from needs a snapshot on both sides: without one clients are addresses");
+        if !old.about.snapshot && !new.about.snapshot && !self.filters.need_snapshot().is_empty() {
+            let flags = self.filters.need_snapshot().join(" and ");
+            bail!(
+                "{flags}: neither side has a snapshot, and logs know addresses and names, no pods"
+            );
+        }
+        for (flag, values) in [
+            ("--from", &self.filters.from),
+            ("--exclude-namespace", &self.filters.exclude_namespaces),
+        ] {
+            if !values.is_empty() && diff::compares_servers(&old.about, &new.about) {
+                bail!("{flag} needs a snapshot on both sides: without one clients are addresses");
+            }
         }
         Ok(Words { filters: self.filters, of_pods: self.of_pods })
     }

@@ -11,6 +11,7 @@ use crate::coverage::plural;
 use crate::fetch::advice::{Platform, advice};
 use crate::fetch::{self, Asked, Captured, Step, Target};
 use crate::progress::Tasks;
+use crate::text::shell_word;
 
 /// Runs it.
 pub(super) fn run(args: &cli::Fetch, messages: &Messages) -> Result<Exit> {
@@ -58,7 +59,10 @@ fn advise(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Result
     let queries = super::gather::count(&files)?;
     let directives = corefile.map(|file| corefile::read(&file.text));
     for said in advice(platform, directives.as_ref(), queries, has_cache) {
-        messages.warning(&said);
+        match queries {
+            0 => messages.fault(&said),
+            _ => messages.warning(&said),
+        }
     }
     Ok(if queries == 0 { Exit::Partial } else { Exit::Done })
 }
@@ -119,14 +123,14 @@ async fn signal() {
 
 fn say(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Exit {
     if captured.interrupted && args.follow.is_none() {
-        messages.warning(match args.force {
+        messages.fault(match args.force {
             true => "interrupted: nothing was written, and the capture that was to be replaced may be gone",
             false => "interrupted: nothing was written",
         });
         return Exit::Interrupted;
     }
     for missed in &captured.missed {
-        messages.warning(&format!("{}: {}", missed.what, missed.why));
+        messages.fault(&format!("{}: {}", missed.what, missed.why));
     }
     if captured.missed.iter().any(|missed| missed.forbidden) {
         messages.note("what is forbidden is missing in the capture; deploy/fetch-role.yaml in kico's repository is the Role that grants all of it");
@@ -142,7 +146,7 @@ fn say(captured: &Captured, args: &cli::Fetch, messages: &Messages) -> Exit {
     ));
     messages.note(&match args.directory.as_os_str() == "." {
         true => "next: kico analyze logs/*.txt --snapshot pods.json".to_owned(),
-        false => format!("next: kico analyze {place}"),
+        false => format!("next: kico analyze {}", shell_word(&place.to_string())),
     });
     match (captured.interrupted, captured.missed.is_empty()) {
         (true, _) => Exit::Interrupted,

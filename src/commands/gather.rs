@@ -215,16 +215,21 @@ fn judge(reading: &Reading, cluster: &Cluster, messages: &Messages) -> Exit {
         match input.state {
             State::Complete | State::Grew | State::Interrupted => {}
             State::Unreadable | State::Truncated | State::Changed => {
-                messages.warning(&format!("{}: {}", input.path, what(input)));
+                messages.fault(&format!("{}: {}", input.path, what(input)));
                 exit = exit.min(Exit::Partial);
             }
         }
     }
     for broken in &cluster.snapshot.broken {
-        messages.warning(broken);
+        messages.fault(broken);
         exit = exit.min(Exit::Partial);
     }
-    if !reading.tally.lost.is_empty() {
+    let lost = reading.tally.lost.len() as u64;
+    if lost > 0 {
+        messages.fault(&format!(
+            "{} asked for more names than --max-names keeps: some of them are in sums only",
+            plural(lost, "client", "clients")
+        ));
         exit = exit.min(Exit::Partial);
     }
     exit

@@ -1,4 +1,5 @@
-//! What a run says on standard error. Quiet leaves the errors; verbose adds what was done.
+//! What a run says on standard error. Quiet leaves the errors, and whatever else the exit status comes from; verbose adds
+//! what was done.
 
 use std::io::Write;
 
@@ -55,6 +56,11 @@ impl Messages {
     /// What ends the run, or costs it an output.
     pub(super) fn error(&self, error: &anyhow::Error) {
         say(ERROR, "kico: ", &format!("{error:#}"));
+    }
+
+    /// What makes the result partial: it changes the exit status, which nobody should have to guess about.
+    pub(super) fn fault(&self, message: &str) {
+        say(WARNING, "kico: ", message);
     }
 
     /// What the reader must know to read the result right.

@@ -7,6 +7,7 @@ mod fetch;
 mod gather;
 mod messages;
 mod outputs;
+mod overwrite;
 #[cfg(feature = "fetch")]
 mod pod;
 mod shell;
@@ -74,9 +75,10 @@ pub fn main() -> ExitCode {
             if error.kind() == clap::error::ErrorKind::InvalidSubcommand
                 && let Some(word) = first_word.filter(|word| Path::new(word).exists())
             {
-                let word = crate::text::terminal(&word.to_string_lossy()).into_owned();
+                let word = word.to_string_lossy();
+                let (shown, typed) = (crate::text::terminal(&word), crate::text::shell_word(&word));
                 let _ =
-                    writeln!(io::stderr(), "\n{word} is there: to read it, kico analyze {word}");
+                    writeln!(io::stderr(), "\n{shown} is there: to read it, kico analyze {typed}");
             }
             if cfg!(not(feature = "fetch"))
                 && error.kind() == clap::error::ErrorKind::InvalidSubcommand

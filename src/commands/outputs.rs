@@ -68,31 +68,26 @@ pub(super) enum Place {
 /// One thing to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Output {
+    /// As it was typed: `-o csv=a.csv`.
+    pub(super) typed: String,
     pub(super) format: Format,
     pub(super) place: Place,
+}
+
+impl Output {
+    /// What is written if nothing is asked for.
+    pub(super) fn table() -> Output {
+        Output { typed: "-o table".into(), format: Format::Table, place: Place::Stdout }
+    }
 }
 
 /// Reads the values of `-o`, of which a command offers these formats. Without any: the table on standard output.
 pub(super) fn parse(values: &[String], offered: &[Format]) -> Result<Vec<Output>> {
     if values.is_empty() {
-        return Ok(vec![Output { format: Format::Table, place: Place::Stdout }]);
+        return Ok(vec![Output::table()]);
     }
-    let mut outputs: Vec<Output> = Vec::new();
-    for value in values {
-        let output = parse_one(value, offered)?;
-        if let Some(twin) = outputs.iter().find(|other| other.place == output.place) {
-            match &twin.place {
-                Place::Stdout => bail!(
-                    "-o {value}: only one output can go to standard output: give the others a file, \
-                     as in -o csv=connections.csv"
-                ),
-                Place::File(path) | Place::Directory(path) => {
-                    bail!("-o {value}: two outputs to {}", path.display())
-                }
-            }
-        }
-        outputs.push(output);
-    }
+    let mut outputs: Vec<Output> =
+        values.iter().map(|value| parse_one(value, offered)).collect::<Result<_>>()?;
     // Files first, standard output last.
     outputs.sort_by_key(|output| output.place == Place::Stdout);
     Ok(outputs)
@@ -125,7 +120,7 @@ fn parse_one(value: &str, offered: &[Format]) -> Result<Output> {
         }
         Some(path) => Place::File(PathBuf::from(path)),
     };
-    Ok(Output { format: *format, place })
+    Ok(Output { typed: format!("-o {value}"), format: *format, place })
 }
 
 /// How a table on standard output is drawn.
@@ -166,11 +161,6 @@ mod tests {
         check(&["networkpolicy=p.yaml"], r#"NetworkPolicy File("p.yaml")"#);
         check(&["csv="], "error: -o csv=: the path behind = is empty");
         check(&["csv=p/"], "error: -o csv=p/: is a directory; only policies go to one");
-        check(&["csv=a", "json=a"], "error: -o json=a: two outputs to a");
-        check(
-            &["csv", "json"],
-            "error: -o json: only one output can go to standard output: give the others a file, as in -o csv=connections.csv",
-        );
         check(
             &["jsno"],
             "error: -o jsno: unknown format (did you mean json?); kico writes table, wide, csv, json, yaml, markdown, networkpolicy, netpol, ciliumnetworkpolicy, cnp",

@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser};
 
 use super::gather::{Gathered, check_something_read, gather_fetched};
 use super::messages::Messages;
-use super::outputs::{Format, Output, Place};
+use super::outputs::Output;
 use super::{Exit, analyze};
 use crate::cli::{self, Cli, Command};
 use crate::fetch::{Live, Seen, Verdict, live};
@@ -60,7 +60,7 @@ pub(super) fn run(args: &cli::Pod, messages: &Messages) -> Result<Exit> {
     check_something_read(&gathered.reading, gathered.window)?;
     let outputs = match args.suggest_netpol {
         true => Vec::new(),
-        false => vec![Output { format: Format::Table, place: Place::Stdout }],
+        false => vec![Output::table()],
     };
     let exit = analyze::report(&analyze, outputs, gathered, messages)?;
     Ok(if interrupted { Exit::Interrupted } else { exit })

@@ -1,11 +1,13 @@
 //! `kico tally`: logs → a small CSV that can be merged. The map step; `analyze` is the reduce step.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 
 use super::gather::gather;
 use super::messages::Messages;
+use super::overwrite::{self, Reads, Written};
 use super::{Exit, stdout};
 use crate::cli;
 use crate::files::write_beside;
@@ -14,11 +16,17 @@ use crate::log::{State, tally_csv};
 
 /// Runs it.
 pub(super) fn run(args: &cli::Tally, messages: &Messages) -> Result<Exit> {
+    let mut written = Written::all(&[], args.inputs.rejects.as_deref());
+    let path = args.output.as_deref().unwrap_or(Path::new("-"));
+    written.push(Written { typed: format!("-o {}", path.display()), path, is_directory: false });
+    let reads =
+        Reads { inputs: &args.inputs.inputs, objects: &[("--snapshot", &args.read.snapshot)] };
+    overwrite::check(&written, &reads)?;
     let keep = |source: &Source| args.shard.is_none_or(|(i, n)| source.shard(n) == i.get() - 1);
     let gathered = gather(&args.inputs, &args.read, messages, keep)?;
     let reading = gathered.reading;
     if gathered.exit == Exit::Interrupted {
-        messages.warning("interrupted: no tally was written");
+        messages.fault("interrupted: no tally was written");
         return Ok(Exit::Interrupted);
     }
     let inputs = &reading.inputs;
@@ -26,9 +34,9 @@ pub(super) fn run(args: &cli::Tally, messages: &Messages) -> Result<Exit> {
         bail!("no input could be read");
     }
     let write = |out: &mut dyn Write| tally_csv::write(&reading.tally, inputs, out);
-    match &args.output {
-        Some(path) if path.as_os_str() != "-" => write_beside(path, write)?,
-        _ => stdout(write)?,
+    match path.as_os_str() == "-" {
+        true => stdout(write)?,
+        false => write_beside(path, write)?,
     }
     Ok(gathered.exit)
 }

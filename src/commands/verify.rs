@@ -9,6 +9,7 @@ use super::analyze::{GET, filters};
 use super::gather::{check_something_read, gather};
 use super::messages::Messages;
 use super::outputs::{self, Format, Place, terminal};
+use super::overwrite::{self, Reads, Written};
 use super::{Exit, stdout};
 use crate::cli;
 use crate::cluster::Cluster;
@@ -26,6 +27,11 @@ use crate::report::{Style, json};
 /// Runs it.
 pub(super) fn run(args: &cli::Verify, messages: &Messages) -> Result<Exit> {
     let outputs = outputs::parse(&args.output, outputs::FINDINGS)?;
+    let objects = [("--snapshot", &*args.read.snapshot), ("--policies", &*args.policies)];
+    overwrite::check(
+        &Written::all(&outputs, args.inputs.rejects.as_deref()),
+        &Reads { inputs: &args.inputs.inputs, objects: &objects },
+    )?;
     // Before the logs are read: a policy that cannot be read must not cost a long run.
     let files = policies::read(&args.policies)?;
     check_legal(&files)?;

@@ -1,5 +1,6 @@
 //! Tally rows → who asked (SEMANTICS 4). Each stretch of each address is asked for once, however many names it asked.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hash};
 use std::iter::repeat_n;
@@ -227,7 +228,8 @@ impl Askers {
     }
 }
 
-/// Other cluster domains for which `kubernetes.default.svc.X` was answered, sorted.
+/// Other cluster domains for which `kubernetes.default.svc.X` was answered: those that the most rows name come first, so
+/// that somebody who makes up hundreds does not hide the one that all clients ask for.
 fn other_domains(tally: &Tally, names: &Names<'_>, domains: &[String]) -> Vec<String> {
     let others: HashMap<u32, &str> = (0..)
         .zip(names.all_spelled())
@@ -241,8 +243,12 @@ fn other_domains(tally: &Tally, names: &Names<'_>, domains: &[String]) -> Vec<St
         let other = others.get(&row.name)?;
         (row.count(Outcome::Answered) > 0).then_some(*other)
     });
-    let answered: BTreeSet<&str> = answered.collect();
-    answered.into_iter().map(String::from).collect()
+    let mut rows: BTreeMap<&str, usize> = BTreeMap::new();
+    answered.for_each(|other| *rows.entry(other).or_default() += 1);
+    let mut answered: Vec<(Reverse<usize>, &str)> =
+        rows.into_iter().map(|(other, rows)| (Reverse(rows), other)).collect();
+    answered.sort_unstable();
+    answered.into_iter().map(|(_, other)| other.to_owned()).collect()
 }
 
 /// The X of an answered `kubernetes.default.svc.X`, unless it is, or ends in, one of ours.

@@ -103,6 +103,8 @@ impl<'e> Piece<'e> {
 pub(super) struct Failure<'a> {
     pub(super) base: &'a str,
     pub(super) namespace: Option<&'a str>,
+    /// The cluster domain that it was asked for under; under none, the first.
+    pub(super) domain: Option<&'a String>,
     pub(super) entries: Vec<Entry>,
 }
 
@@ -293,7 +295,14 @@ impl Evidence<'_> {
                 Some(count) => *count += rows.map(|entry| entry.counts.failed).sum::<u64>(),
                 None => {
                     let (base, entries) = (group.base, rows.copied().collect());
-                    failures.push(Failure { base, namespace, entries });
+                    let asked = || group.failed.iter().filter_map(|at| names.get(*at));
+                    let is_under = |z: &&String| {
+                        let mut left =
+                            asked().filter_map(|name| name.text.strip_suffix(z.as_str()));
+                        left.any(|left| left.ends_with('.'))
+                    };
+                    let domain = domains.iter().find(is_under).or(domains.first());
+                    failures.push(Failure { base, namespace, domain, entries });
                 }
             }
         }

@@ -86,7 +86,7 @@ pub struct Totals {
     pub addresses: u64,
     /// See `addresses`.
     pub addresses_known: u64,
-    /// Other cluster domains for which `kubernetes.default.svc.X` was answered.
+    /// Other cluster domains for which `kubernetes.default.svc.X` was answered, those that the most clients asked for first.
     pub other_domains: Vec<String>,
     /// Records by DNS caches: those that hide the pods behind them.
     pub cache_queries: u64,

@@ -129,8 +129,8 @@ impl Evidence<'_> {
         let mut of_name: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
         for failure in failures.iter().filter(|failure| !failure.entries.is_empty()) {
             let is_namespace = |name: &str| namespaces.contains(name);
-            let domain = self.cluster.domains.first();
-            let name = search_path::shown(failure.base, failure.namespace, domain, is_namespace);
+            let Failure { base, namespace, domain, .. } = *failure;
+            let name = search_path::shown(base, namespace, domain, is_namespace);
             of_name.entry(name).or_default().extend(&failure.entries);
         }
         let row = |(name, entries): (String, Vec<&Entry>)| {

@@ -97,6 +97,51 @@ fn the_worst_comes_first() {
 }
 
 #[test]
+fn what_could_not_be_read_was_not_read() {
+    let gone = Input { bytes: 0, state: State::Unreadable, ..input("gone.txt", 0, 0) };
+    let notes = cover(&[input("a", 1, 0), gone], &Totals::default(), &[], &made()).notes;
+    assert!(notes[0].starts_with("Read 1 log (2.0 KiB): 1 line, "), "{notes:?}");
+}
+
+/// Whoever owns a wildcard domain chooses what is answered: no command that is to be copied holds it as it stands.
+#[test]
+fn a_made_up_domain_stands_in_no_command() {
+    let warned = |domains: &[&str]| {
+        let other_domains = domains.iter().map(|domain| (*domain).to_owned()).collect();
+        let totals = Totals { other_domains, ..Totals::default() };
+        cover(&[input("a", 1, 0)], &totals, &[], &made()).warnings
+    };
+    for odd in [
+        "$(rm -rf ~).evil.com",
+        "a`id`.evil.com",
+        "x;id",
+        "-x.evil.com",
+        "a..b",
+        r"a\032b",
+        "a|b.c",
+    ] {
+        assert_eq!(
+            warned(&[odd, "corp.internal", "b\u{7f}"]),
+            [
+                "kubernetes.default.svc.corp.internal was answered: if corp.internal is this cluster's domain, say so \
+                 with --cluster-domain corp.internal"
+                    .to_owned(),
+                format!(
+                    "kubernetes.default.svc.X was answered for an X that can be no cluster's domain: {odd}, and 1 more \
+                     like it"
+                ),
+            ],
+        );
+    }
+    let many: Vec<String> = (0..300).map(|n| format!("x{n}.evil.com")).collect();
+    let many = warned(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(many.len(), 4, "{many:#?}");
+    assert!(many[0].ends_with("--cluster-domain x0.evil.com"), "{many:#?}");
+    assert_eq!(many[3], "kubernetes.default.svc.X was answered for 297 more domains");
+    assert_eq!(warned(&["a.b", "c.d", "e.f"]).len(), 3);
+}
+
+#[test]
 fn five_percent_of_the_addresses_are_enough() {
     let totals = Totals { addresses: 100, addresses_known: 5, ..Totals::default() };
     check(&[input("a", 1, 0)], &totals, &[], &[]);

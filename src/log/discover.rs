@@ -39,6 +39,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// Whether it is read, or would be if it could: what a walk takes for something else is not.
+    pub fn is_read(&self) -> bool {
+        !matches!(self.way, Way::Foreign(_))
+    }
+
     /// Which of this many shards it belongs to, from 0: decided by its path alone, the same on every machine.
     pub fn shard(&self, shards: std::num::NonZeroU32) -> u32 {
         let shard = ident::id(&self.path, 0, 0) % u64::from(shards.get());
@@ -82,7 +87,7 @@ pub(crate) struct Stat {
 }
 
 /// Device and inode: two paths with the same are one file.
-pub(crate) type Identity = (u64, u64);
+pub type Identity = (u64, u64);
 
 impl Stat {
     pub(crate) fn of(meta: &Metadata) -> Stat {
@@ -127,15 +132,10 @@ pub fn discover(arguments: &[PathBuf]) -> Found {
     found
 }
 
-/// Whether writing to this path would replace one of the sources.
-pub fn replaces(path: &Path, sources: &[Source]) -> bool {
-    let Some(there) = fs::metadata(path).ok().and_then(|meta| identity(&meta)) else {
-        return false;
-    };
-    sources.iter().any(|source| match &source.way {
-        Way::Chunks(stat) | Way::Whole(stat) => stat.identity == Some(there),
-        _ => false,
-    })
+/// Device and inode of what a path leads to, of standard input too. `None`: nothing is there, or the system has none.
+pub fn identity_of(path: &Path) -> Option<Identity> {
+    let meta = if is_stdin(path) { stdin_metadata() } else { fs::metadata(path) };
+    identity(&meta.ok()?)
 }
 
 fn bytes(path: &Path) -> &[u8] {
@@ -286,7 +286,8 @@ fn look(path: PathBuf, named: bool, seen: &mut HashMap<Key, PathBuf>, found: &mu
     match way {
         Way::Foreign(what) if named => {
             let path = shown(&path);
-            found.errors.push(format!("{path}: {what}, not a log; give it with --snapshot {path}"));
+            let word = crate::text::shell_word(&path);
+            found.errors.push(format!("{path}: {what}, not a log; give it with --snapshot {word}"));
         }
         way => found.add(&path, named, way),
     }

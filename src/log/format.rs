@@ -1,5 +1,6 @@
 //! `--log-format`: the `log` directive's own format string, compiled (LOG_FORMATS 1.5). It guesses nothing: a line that
-//! does not match the whole format is not of it, and a format that does not tell the client is refused.
+//! does not match the whole format is not of it, and a format that does not tell the client, the name and the type is
+//! refused; so is one in which a name, which anybody may choose, can pass for the client.
 
 use std::net::IpAddr;
 
@@ -54,13 +55,19 @@ const COMMON: &str = "{remote}:{port} - {>id} \"{type} {class} {name} {proto} {s
 const NAME: usize = 1100;
 const ANY: usize = 300;
 
+/// What CoreDNS writes before every line of its log.
+const LEVEL: &[u8] = b"[INFO] ";
+
 impl Format {
-    /// Compiles the format as it stands in the Corefile. Refuses one without `{remote}`; the second value is a warning.
+    /// Compiles the format as it stands in the Corefile. Refuses one that no connection can come of; the second value is a
+    /// warning.
     pub fn compile(text: &str) -> anyhow::Result<(Format, Option<String>)> {
         let text = unquoted(text)
             .replace("{combined}", "{common} \"{>opcode}\"")
             .replace("{common}", COMMON);
         let mut parts: Vec<Part> = Vec::new();
+        // Labels whose text somebody else may choose, and which part each of them is.
+        let mut free: Vec<(usize, &str)> = Vec::new();
         let mut rest = text.as_str();
         while !rest.is_empty() {
             let (part, length) = first_part(rest);
@@ -70,7 +77,12 @@ impl Format {
                     "two labels of the log format stand side by side, at {:?}: where the first ends, no line tells",
                     rest
                 ),
-                (_, part) => parts.push(part),
+                (_, part) => {
+                    if matches!(part, Part::Field(Field::Name | Field::Any)) {
+                        free.push((parts.len(), rest.get(1..length - 1).unwrap_or_default()));
+                    }
+                    parts.push(part);
+                }
             }
             rest = rest.get(length..).unwrap_or_default();
         }
@@ -83,6 +95,24 @@ impl Format {
                 "the log format has no {{name}}, so that no line tells what was asked for"
             );
         }
+        if !has(Field::Type) {
+            anyhow::bail!(
+                "the log format has no {{type}}, so that no line tells whether an address was asked for, and none would \
+                 be a connection"
+            );
+        }
+        let client = parts.iter().rposition(|part| *part == Part::Field(Field::Remote));
+        for (at, label) in free.into_iter().filter(|(at, _)| Some(*at) < client) {
+            if let Some(Part::Literal(behind)) = parts.get(at + 1)
+                && !ends(label, behind)
+            {
+                anyhow::bail!(
+                    "in the log format {{{label}}} stands before {{remote}}, and its text may hold what is between them, \
+                     {:?}: whoever chooses a name could pass for another client. A blank behind {{{label}}} would tell",
+                    String::from_utf8_lossy(behind)
+                );
+            }
+        }
         let warning = (!has(Field::Rcode)).then(|| {
             "the log format has no {rcode}, so that no line tells whether a lookup was answered"
                 .to_owned()
@@ -93,7 +123,8 @@ impl Format {
     /// Every match in the text.
     pub(super) fn all<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = Found<'a>> {
         // CoreDNS writes a level directly before the format; without one, any word may be its first.
-        let levels = memmem::find(text, b"[INFO] ").is_some();
+        let levels = memmem::find(text, LEVEL).is_some()
+            && !matches!(self.parts.first(), Some(Part::Literal(first)) if first.starts_with(LEVEL));
         let mut from = 0;
         std::iter::from_fn(move || {
             let found = self.find(text, from, levels)?;
@@ -104,18 +135,20 @@ impl Format {
 
     fn find<'a>(&self, text: &'a [u8], from: usize, levels: bool) -> Option<Found<'a>> {
         let rest = text.get(from..)?;
-        if let Some(Part::Literal(literal)) = self.parts.first() {
-            return memmem::find_iter(rest, literal).find_map(|at| self.at(text, from + at));
-        }
         if levels {
-            let mut starts = memmem::find_iter(rest, b"[INFO] ").map(|at| from + at + 7);
+            let mut starts = memmem::find_iter(rest, LEVEL).map(|at| from + at + LEVEL.len());
             return starts.find_map(|at| self.at(text, at));
         }
+        // Nowhere inside a name: there, blanks and quotes stand behind a backslash.
         let starts = |at: usize| match at.checked_sub(1).and_then(|before| text.get(before)) {
-            None | Some(b'"') => true,
-            Some(b' ') => !text.get(..at - 1).is_some_and(|left| left.ends_with(b"\\")),
+            None => true,
+            Some(b' ' | b'"') => !text.get(..at - 1).is_some_and(|left| left.ends_with(b"\\")),
             Some(byte) => *byte < b' ' || !byte.is_ascii(),
         };
+        if let Some(Part::Literal(literal)) = self.parts.first() {
+            let places = memmem::find_iter(rest, literal).map(|at| from + at);
+            return places.filter(|at| starts(*at)).find_map(|at| self.at(text, at));
+        }
         (from..text.len()).filter(|at| starts(*at)).find_map(|at| self.at(text, at))
     }
 
@@ -190,8 +223,11 @@ impl Field {
             Field::Number => run(&|b| b.is_ascii_digit()),
             Field::Flags if text.starts_with(b"-") => 1,
             Field::Flags => return Some(run(&|b| b.is_ascii_lowercase() || b == b',')),
-            Field::Word => until(64, &|b| b > b' ')?,
-            Field::Any => return until(ANY, &|b| b >= b' ' && !(behind.is_empty() && b == b' ')),
+            Field::Word => until(64, &|b| b > b' ' && b != b'"')?,
+            Field::Any => {
+                let ends = |b| behind.is_empty() && (b == b' ' || b == b'"');
+                return until(ANY, &|b| b >= b' ' && !ends(b));
+            }
         };
         (length > 0).then_some(length)
     }
@@ -208,6 +244,23 @@ fn first_part(text: &str) -> (Part, usize) {
     let length =
         text.char_indices().skip(1).find(|(_, c)| *c == '{').map_or(text.len(), |(at, _)| at);
     (Part::Literal(text.as_bytes().iter().take(length).copied().collect()), length)
+}
+
+/// Whether this literal tells where the label's text before it ends: a byte of it cannot stand in that text, but behind a
+/// backslash.
+fn ends(label: &str, literal: &[u8]) -> bool {
+    let may_hold = |byte: u8| match label {
+        // The server's own address.
+        "local" => false,
+        // Names and labels of pods and namespaces.
+        _ if label.starts_with("/kubernetes/client-") => {
+            byte.is_ascii_alphanumeric() || b"-_./".contains(&byte)
+        }
+        // A name, or metadata that may be part of one.
+        _ => byte.is_ascii_graphic() && !b"();@\"".contains(&byte),
+    };
+    let plain = literal.iter().position(|byte| *byte == b'\\').unwrap_or(literal.len());
+    literal.iter().take(plain).any(|byte| !may_hold(*byte))
 }
 
 /// Without the quotes that the Corefile needs around a format with blanks, and their escapes inside.
@@ -248,29 +301,33 @@ fn address_length(text: &[u8], behind: &[u8]) -> Option<usize> {
 }
 
 /// The length of the name that begins the text: its escapes are DNS's, and it ends in a dot, as CoreDNS prints it; so the
-/// name in a torn line is none, unless it was torn right behind a label.
+/// name in a torn line is none, unless it was torn right behind a label. Where a name may hold what stands behind it, the
+/// last such place is its end: what is printed behind that nobody chooses.
 fn name_length(text: &[u8], behind: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    let mut dot = false;
+    let is_told = behind.is_empty() || ends("name", behind);
+    let (mut at, mut dot, mut end) = (0, false, None);
     while at < NAME {
         let rest = text.get(at..)?;
-        let ends = match behind {
+        let is_end = match behind {
             b"" => rest.first().is_none_or(|b| *b <= b' ' || *b == b'"'),
             _ => rest.starts_with(behind),
         };
-        if dot && ends {
-            return Some(at);
+        if dot && is_end {
+            end = Some(at);
+            if is_told {
+                break;
+            }
         }
         let length = match rest {
             [b'\\', a, b, c, ..] if [a, b, c].iter().all(|d| d.is_ascii_digit()) => 4,
             [b'\\', escaped, ..] if b".();@\"\\' ".contains(escaped) => 2,
-            [0..=b' ' | b'"' | b'\\', ..] | [] => return None,
+            [0..=b' ' | b'"' | b'\\', ..] | [] => break,
             _ => 1,
         };
         dot = rest.first() == Some(&b'.');
         at += length;
     }
-    None
+    end
 }
 
 fn known_rcode(text: &[u8]) -> Option<Rcode> {
@@ -320,13 +377,11 @@ mod tests {
         check(format, line, None);
         let line = r"[INFO] FARO|10.0.0.7|AAAA|my\ p|q.b.|NXDOMAIN|0.01s|udp://9.9.9.9:53";
         check(format, line, Some(("10.0.0.7", r"my\ p|q.b.", "AAAA", "NXDOMAIN")));
-        check("{name} {remote}", "x. fd00::7", Some(("fd00::7", "x.", "OTHER", "?")));
-        check("{remote}:{port} {name}", "fd00::7:53 x.", Some(("fd00::7", "x.", "OTHER", "?")));
-        check(
-            "{remote} {when} {name}",
-            "10.0.0.7 {when} x.",
-            Some(("10.0.0.7", "x.", "OTHER", "?")),
-        );
+        let want = Some(("fd00::7", "x.", "A", "?"));
+        check("{name} {type} {remote}", "x. A fd00::7", want);
+        check("{remote}:{port} {type} {name}", "fd00::7:53 A x.", want);
+        check("{remote} {when} {type} {name}", "fd00::7 {when} A x.", want);
+        check("{remote} {type} {name} {/a}", "fd00::7 A x. b\",\"c", want);
     }
 
     #[test]
@@ -342,8 +397,8 @@ mod tests {
 
     #[test]
     fn a_torn_name_is_none() {
-        check("{remote} {name}", "[INFO] 10.0.0.7 a.b.exam", None);
-        check("{remote} {name}", "[INFO] 10.0.0.7 a.b.\\", None);
+        check("{remote} {type} {name}", "[INFO] 10.0.0.7 A a.b.exam", None);
+        check("{remote} {type} {name}", "[INFO] 10.0.0.7 A a.b.\\", None);
     }
 
     #[test]
@@ -352,8 +407,46 @@ mod tests {
         assert!(error("{type} {name}").is_some_and(|e| e.contains("{remote}")));
         assert!(error("{remote} {type}").is_some_and(|e| e.contains("{name}")));
         assert!(error("{remote} {type}{name}").is_some_and(|e| e.contains("side by side")));
+        assert!(error("{remote} {name} {rcode}").is_some_and(|e| e.contains("{type}")));
         let warning = |text| Format::compile(text).expect("a format").1;
-        assert!(warning("{remote} {name}").is_some_and(|w| w.contains("{rcode}")));
+        assert!(warning("{remote} {type} {name}").is_some_and(|w| w.contains("{rcode}")));
         assert_eq!(warning("{common}"), None);
+    }
+
+    /// A name may be `x.|10.9.9.9|A`: where it may stand before the client, it must be told where it ends.
+    #[test]
+    fn a_format_in_which_a_name_can_pass_for_a_client_is_refused() {
+        let refused = |text: &str| {
+            let error = Format::compile(text).err().map(|error| error.to_string());
+            error.is_some_and(|error| error.contains("pass for another client"))
+        };
+        for between in ["|", ",", ":", " -"] {
+            let is_told = between.contains(' ');
+            assert_eq!(refused(&format!("{{name}}{between}{{remote}} {{type}}")), !is_told);
+            assert_eq!(
+                refused(&format!("{{/x/y}}{between}{{remote}} {{type}} {{name}}")),
+                !is_told
+            );
+            assert!(!refused(&format!("{{remote}}{between}{{type}}{between}{{name}}")));
+        }
+        for fine in [
+            "{name};{remote} {type}",
+            "{name}\t{remote} {type}",
+            "{name}| {remote} {type}",
+            r#"{"name":"{name}","client":"{remote}","type":"{type}"}"#,
+            "{/kubernetes/client-namespace}|{remote} {type} {name}",
+            "{local}:{remote} {type} {name}",
+        ] {
+            assert!(!refused(fine), "{fine}");
+        }
+        for odd in [
+            "{type} {name}/{rcode} {remote}",
+            "{remote} {type} {name}|{remote}",
+            "{/kubernetes/client-namespace}.{remote} {type} {name}",
+            "{/kubernetes/service}|{remote} {type} {name}",
+            r"{name}\ {remote} {type}",
+        ] {
+            assert!(refused(odd), "{odd}");
+        }
     }
 }

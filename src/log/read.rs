@@ -9,7 +9,7 @@ use anyhow::bail;
 
 use super::count::{Counted, Worker};
 use super::cut::{self, Cutter};
-use super::discover::{self, Source, Stat, Way, why};
+use super::discover::{Source, Stat, Way, why};
 use super::format::Format;
 use super::gather;
 use super::held::Held;
@@ -21,6 +21,7 @@ use super::stream::{Piece, Place, Stream};
 use super::tally::{Bound, Tally};
 use super::{Input, LateHands, State, Window, tally_csv};
 use crate::progress::Progress;
+use crate::text::shell_word;
 
 #[cfg(test)]
 mod tests;
@@ -70,11 +71,6 @@ pub fn read(
     progress: &Progress,
     first: Option<&(dyn Fn() + Sync)>,
 ) -> anyhow::Result<Reading> {
-    if let Some(path) = &options.rejects
-        && discover::replaces(path, &sources)
-    {
-        bail!("--rejects {}: this is one of the inputs", path.display());
-    }
     let desks = desks(sources);
     let items = desks.last().map_or(0, |desk| desk.first + u64::from(desk.items));
     // What is small is read in less time than it takes to begin a thread.
@@ -373,7 +369,8 @@ impl<'a> Run<'a> {
                 self.options.interrupt.stop();
                 let path = &source.path;
                 return Outcome::Wrong(format!(
-                    "{path}: a Kubernetes object, not a log; give it with --snapshot {path}"
+                    "{path}: a Kubernetes object, not a log; give it with --snapshot {}",
+                    shell_word(path)
                 ));
             }
             Kind::Kubernetes => return Outcome::Foreign("a Kubernetes object"),

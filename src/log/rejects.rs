@@ -10,6 +10,9 @@ use anyhow::Context;
 use super::Reason;
 use crate::{files, text};
 
+/// The header.
+pub const COLUMNS: [&str; 5] = ["path", "line", "offset", "reason", "text"];
+
 /// A text is cut behind this many bytes.
 const TEXT: usize = 300;
 /// So many rejects are held before a long item waits for its turn.
@@ -85,9 +88,7 @@ impl Rejects {
     /// Begins the file, for this many threads.
     pub(crate) fn create(path: &Path, threads: usize) -> anyhow::Result<Rejects> {
         let mut writer = csv::Writer::from_writer(files::Beside::create(path)?);
-        writer
-            .write_record(["path", "line", "offset", "reason", "text"])
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        writer.write_record(COLUMNS).with_context(|| format!("cannot write {}", path.display()))?;
         let state = State {
             writer,
             turn: 0,

@@ -26,7 +26,8 @@ pub(crate) fn kind(head: &[u8]) -> Kind {
     if let Some(kind) = magic(head) {
         return kind;
     }
-    match head.strip_prefix(TALLY) {
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    match text.strip_prefix(TALLY) {
         Some([] | [b'\n' | b'\r', ..]) => Kind::Tally,
         _ if is_kubernetes(head) => Kind::Kubernetes,
         _ => Kind::Log,
@@ -102,6 +103,10 @@ mod tests {
         check("client,name,answered,failed,outcomes,first_seen,last_seen,path,line", Kind::Tally);
         check("client,name,answered,failed,outcomes,first_seen,last_seen,path,lines\n", Kind::Log);
         check("client,name\n", Kind::Log);
+        check(
+            "\u{feff}client,name,answered,failed,outcomes,first_seen,last_seen,path,line\r\n",
+            Kind::Tally,
+        );
     }
 
     #[test]

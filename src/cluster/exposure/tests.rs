@@ -77,7 +77,12 @@ fn an_ingress_or_a_route_exposes_the_backends_of_its_services_and_no_others() {
 
 #[test]
 fn webhooks_and_api_services_expose_what_the_api_server_calls() {
-    for kind in ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "APIService"] {
+    for kind in [
+        "ValidatingWebhookConfiguration",
+        "MutatingWebhookConfiguration",
+        "APIService",
+        "CustomResourceDefinition",
+    ] {
         let mut snapshot = world();
         let services = [to("shop", "db", Some(TargetPort::Number(5432)))];
         snapshot.entrances = vec![entrance(kind, "", &services)];

@@ -1,5 +1,5 @@
 //! What leads to Services without a lookup of theirs: Ingresses, Gateways and their routes, webhook configurations,
-//! APIServices. Of all that they say, only which Service, on which port.
+//! APIServices, conversions of custom resources. Of all that they say, only which Service, on which port.
 
 use std::collections::BTreeSet;
 
@@ -53,6 +53,18 @@ pub(super) fn api_service(shell: &Shell<'_>) -> Result<Entrance, String> {
     let spec: ApiServiceSpec = meta::field(shell, "spec")?;
     let service = spec.service.and_then(Called::called);
     Ok(entrance("APIService", service.into_iter().collect(), meta))
+}
+
+/// A CustomResourceDefinition whose versions a webhook converts, as of `apiextensions.k8s.io/v1` or before. Most have none.
+pub(super) fn definition(shell: &Shell<'_>) -> Result<Entrance, String> {
+    let meta = meta::read(shell)?;
+    let spec: DefinitionSpec = meta::field(shell, "spec")?;
+    let configs = spec.conversion.into_iter().flat_map(|conversion| {
+        let new = conversion.webhook.and_then(|webhook| webhook.client_config);
+        [new, conversion.webhook_client_config]
+    });
+    let services = configs.flatten().filter_map(|config| config.service?.called());
+    Ok(entrance("CustomResourceDefinition", services.collect(), meta))
 }
 
 /// A Gateway.
@@ -190,6 +202,19 @@ struct ClientConfig {
 #[derive(Default, Deserialize)]
 struct ApiServiceSpec {
     service: Option<Called>,
+}
+
+#[derive(Default, Deserialize)]
+struct DefinitionSpec {
+    conversion: Option<Conversion>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Conversion {
+    webhook: Option<Webhook>,
+    /// Before v1.
+    webhook_client_config: Option<ClientConfig>,
 }
 
 /// A Service that the API server calls, on 443 if nothing else is said.

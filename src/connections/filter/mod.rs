@@ -34,6 +34,19 @@ pub struct Filters {
     pub exclude_namespaces: Vec<String>,
 }
 
+impl Filters {
+    /// The flags given that mean nothing where no snapshot says which pods there are; the others work by what names say.
+    pub(crate) fn need_snapshot(&self) -> Vec<&'static str> {
+        let flags = [
+            ("--pod", &self.pods),
+            ("--workload", &self.workloads),
+            ("--from", &self.from),
+            ("--exclude-namespace", &self.exclude_namespaces),
+        ];
+        flags.iter().filter(|(_, values)| !values.is_empty()).map(|(flag, _)| *flag).collect()
+    }
+}
+
 /// As typed, for messages; safe to print.
 impl std::fmt::Display for Filters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -90,13 +103,15 @@ struct Ends {
     pods: BTreeSet<(String, String)>,
 }
 
-/// Looks the filters up. Without a snapshot there is nothing to look up: namespaces and Services are taken at their
-/// word.
+/// Looks the filters up. Without a snapshot there is nothing to look up: servers' namespaces and Services are taken at
+/// their word, and whatever is about pods and clients is refused.
 pub fn choose(filters: &Filters, cluster: &Cluster) -> anyhow::Result<Choice> {
     let finder = Finder { cluster, namespaces: &filters.namespaces };
-    let mut need_pods = filters.pods.iter().chain(&filters.workloads);
-    if !cluster.snapshot.given && need_pods.next().is_some() {
-        bail!("--pod and --workload need --snapshot: logs know addresses and names, no pods");
+    let lacking = filters.need_snapshot();
+    if !cluster.snapshot.given && !lacking.is_empty() {
+        let flags = lacking.join(" and ");
+        let s = if lacking.len() == 1 { "s" } else { "" };
+        bail!("{flags} need{s} --snapshot: logs know addresses and names, no pods");
     }
     for namespace in filters.namespaces.iter().chain(&filters.exclude_namespaces) {
         finder.namespace(namespace)?;

@@ -432,6 +432,30 @@ fn another_cluster_domain_is_noticed_and_never_chosen() {
     assert_eq!(report.totals.other_domains, ["corp.internal"]);
 }
 
+#[test]
+fn a_failed_name_is_shown_in_the_domain_that_it_was_asked_for_in() {
+    let tally = tally(&[
+        "10.1.0.7 gone.shop.svc.corp.internal A/NXDOMAIN=1",
+        "10.1.0.7 lost.shop.svc.cluster.local A/NXDOMAIN=1",
+    ]);
+    let domains = ["cluster.local".to_owned(), "corp.internal".to_owned()];
+    let report = join(&tally, &Cluster::new(small(), &domains), Options::default());
+    let names: Vec<&str> = report.failed_lookups.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names, ["gone.shop.svc.corp.internal", "lost.shop.svc.cluster.local"]);
+}
+
+#[test]
+fn the_domain_that_most_clients_ask_for_comes_first() {
+    let tally = tally(&[
+        "10.1.0.7 kubernetes.default.svc.a.evil.com A=99",
+        "10.1.0.7 kubernetes.default.svc.b.evil.com A=99",
+        "10.1.0.7 kubernetes.default.svc.z.internal A=1",
+        "10.1.0.8 kubernetes.default.svc.z.internal A=1",
+    ]);
+    let report = join(&tally, &cluster(small()), Options::default());
+    assert_eq!(report.totals.other_domains, ["z.internal", "a.evil.com", "b.evil.com"]);
+}
+
 proptest::proptest! {
     /// Order of rows decides nothing: whatever the join is given twice, it gives back twice as much.
     #[test]

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::log::Hands;
+use crate::log::{Hands, discover};
 
 /// A line of CRI: query `i`, at second `i`.
 fn line(i: usize) -> String {
@@ -208,15 +208,6 @@ fn two_logs_of_one_pod_and_one_time_are_named() {
     let notes = dir.read().notes;
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].contains("coredns-7xk2p") && notes[0].contains("inflated"), "{notes:?}");
-}
-
-#[test]
-fn the_rejects_never_replace_an_input() {
-    let dir = Dir::new();
-    let path = dir.add("a.log", log(2));
-    let options = Options { rejects: Some(path.clone()), ..options() };
-    assert!(read_with(std::slice::from_ref(&path), &options).is_err());
-    assert_eq!(fs::read_to_string(path).unwrap(), log(2));
 }
 
 #[cfg(unix)]

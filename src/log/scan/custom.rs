@@ -39,31 +39,43 @@ fn any(
     taken: &mut dyn FnMut(&Found<'_>, Option<Time>) -> bool,
 ) -> bool {
     let start = when::at_start(text, clock);
+    let mut some = false;
+    // A CSV field doubles its quotes, and means backslashes as they stand.
+    if depth == 0 {
+        for (from, to) in csv_fields(text) {
+            let style = Style { depth: 0, csv: true, bare: false };
+            let field = unquoted(text, from, to, style);
+            some |= any(format, &field, 1, start.or(outer), clock, taken);
+        }
+        if some {
+            return true;
+        }
+    }
+    let found: Vec<Found<'_>> = format.all(text).collect();
     let quotes = || memchr::memchr_iter(b'"', text).filter(|at| is_outer(text, *at));
     let mut json = Json::default();
-    let mut some = false;
     // Strings first: in the raw text their escapes would pass for the name's own.
     if depth < DEEPEST && quotes().nth(1).is_some() {
         json.read(text, 0, text.len(), clock);
         for (from, to) in quotes().zip(quotes().skip(1)) {
-            let style = Style { depth: 1, csv: false, bare: false };
+            // The quotes are the format's own: what is between them is a name, say, and nobody's record.
+            let before = found.partition_point(|found| found.place.0 <= from);
+            let within = before.checked_sub(1).and_then(|at| found.get(at));
+            if within.is_some_and(|found| from < found.place.1) {
+                continue;
+            }
+            let content = text.get(from + 1..to).unwrap_or_default();
+            let style = Style { depth: u8::from(is_json(content)), csv: false, bare: false };
             let inside = unquoted(text, from + 1, to, style);
             let outer = start.or_else(|| json.time_at(from as u64)).or(outer);
             some |= any(format, &inside, depth + 1, outer, clock, taken);
-        }
-        // A CSV field doubles its quotes.
-        if !some && depth == 0 && memchr::memmem::find(text, b"\"\"").is_some() {
-            let style = Style { depth: 0, csv: true, bare: false };
-            let from = memchr::memchr(b'"', text).map_or(0, |quote| quote + 1);
-            let field = unquoted(text, from, text.len(), style);
-            some = any(format, &field, DEEPEST, outer, clock, taken);
         }
         if some {
             return true;
         }
     }
     let mut end = 0;
-    for found in format.all(text) {
+    for found in found {
         let left = text.get(end..found.place.0).unwrap_or_default();
         let time = when::before(left, clock)
             .or(start.filter(|_| end == 0))
@@ -73,6 +85,64 @@ fn any(
         end = found.place.1;
     }
     some
+}
+
+/// The quoted fields of a line of CSV, if that is what the whole line is, and one of them doubles a quote: without that, it
+/// is like any other string. The last field may go on in the next line.
+fn csv_fields(line: &[u8]) -> Vec<(usize, usize)> {
+    let mut fields = Vec::new();
+    let (mut at, mut doubled) = (0, false);
+    // Lines without a doubled quote are most, and need not be looked at.
+    if memchr::memmem::find(line, b"\"\"").is_none() {
+        return fields;
+    }
+    let is_separator = |byte: &u8| matches!(byte, b',' | b';' | b'\t');
+    loop {
+        let rest = line.get(at..).unwrap_or_default();
+        if rest.first() == Some(&b'"') {
+            let from = at + 1;
+            at = from;
+            loop {
+                let rest = line.get(at..).unwrap_or_default();
+                match memchr::memchr(b'"', rest) {
+                    None => at = line.len(),
+                    Some(quote) if rest.get(quote + 1) == Some(&b'"') => {
+                        doubled = true;
+                        at += quote + 2;
+                        continue;
+                    }
+                    Some(quote) => at += quote,
+                }
+                break;
+            }
+            fields.push((from, at));
+            at += 1;
+        } else {
+            let length =
+                rest.iter().take_while(|byte| !is_separator(byte) && **byte != b'"').count();
+            at += length;
+        }
+        match line.get(at) {
+            None => break,
+            Some(byte) if is_separator(byte) => at += 1,
+            Some(_) => return Vec::new(),
+        }
+    }
+    if doubled { fields } else { Vec::new() }
+}
+
+/// Whether every escape in this string is one of JSON's. A name's own, as in `my\ printer`, are not: such a string was only
+/// put in quotes, and its backslashes are the name's.
+fn is_json(content: &[u8]) -> bool {
+    let mut rest = content;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        match rest.get(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u') => {}
+            _ => return false,
+        }
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    true
 }
 
 fn unquoted(text: &[u8], from: usize, to: usize, style: Style) -> Vec<u8> {

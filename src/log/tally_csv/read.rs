@@ -22,7 +22,8 @@ pub fn read(bytes: &[u8], path: &str) -> Result<(Tally, Vec<Input>)> {
 }
 
 fn rows(bytes: &[u8]) -> Result<(Tally, Vec<Input>)> {
-    let bytes = std::str::from_utf8(bytes).context("not UTF-8")?.as_bytes();
+    let text = std::str::from_utf8(bytes).context("not UTF-8")?;
+    let bytes = text.strip_prefix('\u{feff}').unwrap_or(text).as_bytes();
     let mut csv = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let mut reader = Reader::default();
     let mut cells = csv::StringRecord::new();

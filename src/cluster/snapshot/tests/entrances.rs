@@ -95,6 +95,25 @@ fn webhooks_and_api_services_name_the_services_that_the_api_server_calls() {
 }
 
 #[test]
+fn a_conversion_names_the_service_that_the_api_server_calls() {
+    let definition = |conversion: Value| {
+        let spec =
+            json!({"group": "x.example", "versions": [{"name": "v1"}], "conversion": conversion});
+        object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "xs.x.example", spec)
+    };
+    let to =
+        json!({"caBundle": "AAAA", "service": {"namespace": "a", "name": "convert", "path": "/x"}});
+    let now = json!({"strategy": "Webhook", "webhook": {"clientConfig": to, "conversionReviewVersions": ["v1"]}});
+    check_entrance(definition(now), &[("a", "convert", number(443))]);
+    let before = json!({"strategy": "Webhook", "webhookClientConfig": to});
+    check_entrance(definition(before), &[("a", "convert", number(443))]);
+    let away = json!({"strategy": "Webhook", "webhook": {"clientConfig": {"url": "https://elsewhere.example"}}});
+    for none in [away, json!({"strategy": "None"}), json!(null)] {
+        check_entrance(definition(none), &[]);
+    }
+}
+
+#[test]
 fn gateways_and_monitors() {
     let gateway = json!({"gatewayClassName": "x", "listeners": [
         {"name": "tls", "port": 443, "protocol": "HTTPS"}, {"name": "web", "port": 80}, {"name": "two", "port": 80}]});
