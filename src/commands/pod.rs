@@ -21,16 +21,18 @@ pub(super) fn run(args: &cli::Pod, messages: &Messages) -> Result<Exit> {
         wait: args.wait_for_logs,
     };
     let mut last: Option<(cli::Analyze, Gathered)> = None;
-    let (mut shown, mut said, mut interrupted) = (Vec::new(), false, false);
+    let (mut shown, mut said, mut interrupted, mut whole) = (Vec::new(), false, false, true);
     let found = &mut last;
     super::fetch::on_the_network(|stop| {
-        let (shown, said, interrupted) = (&mut shown, &mut said, &mut interrupted);
+        let (shown, said, interrupted, whole) =
+            (&mut shown, &mut said, &mut interrupted, &mut whole);
         async move {
             let signalled = stop.clone();
             let mut judge = |seen: &Seen| {
                 if !std::mem::replace(said, true) {
                     for missed in &seen.missed {
-                        messages.warning(&format!("{}: {}", missed.what, missed.why));
+                        messages.fault(&format!("{}: {}", missed.what, missed.why));
+                        *whole = false;
                     }
                 }
                 if messages.is_verbose() {
@@ -63,6 +65,7 @@ pub(super) fn run(args: &cli::Pod, messages: &Messages) -> Result<Exit> {
         false => vec![Output::table()],
     };
     let exit = analyze::report(&analyze, outputs, gathered, messages)?;
+    let exit = if whole { exit } else { exit.min(Exit::Partial) };
     Ok(if interrupted { Exit::Interrupted } else { exit })
 }
 
