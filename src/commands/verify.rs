@@ -15,6 +15,7 @@ use crate::cluster::Cluster;
 use crate::cluster::model::NetworkPolicy;
 use crate::cluster::snapshot::policies::{self, PolicyFiles};
 use crate::connections::filter::choose;
+use crate::connections::lookups::lookups;
 use crate::connections::{self, Options};
 use crate::coverage::{cover, plural};
 use crate::files::write_beside;
@@ -51,7 +52,8 @@ pub(super) fn run(args: &cli::Verify, messages: &Messages) -> Result<Exit> {
     let mut report = connections::join(&reading.tally, &cluster, options);
     report.coverage = cover(&reading.inputs, &report.totals, &reading.tally.lost, &cluster);
     // Findings rest on everything that was seen: filters choose rows only.
-    let mut found = verify(&report, &cluster, &policies);
+    let lookups = lookups(&reading.tally, &cluster, &args.exclude_namespace);
+    let mut found = verify(&report, &lookups, &cluster, &policies);
     found.rows.retain(|row| choice.connection(&row.connection));
 
     let view = View {

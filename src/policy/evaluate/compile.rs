@@ -64,6 +64,11 @@ impl Block {
     pub(super) fn has(&self, address: IpAddr) -> bool {
         self.cidr.contains(&address) && !self.except.iter().any(|net| net.contains(&address))
     }
+
+    /// Whether some of these addresses are in it, exceptions aside.
+    pub(super) fn touches(&self, net: &IpNet) -> bool {
+        self.cidr.contains(net) || net.contains(&self.cidr)
+    }
 }
 
 pub(super) fn compile(policy: &NetworkPolicy, pods: &mut Pods<'_>) -> Compiled {
