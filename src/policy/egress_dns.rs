@@ -29,10 +29,7 @@ pub(super) struct Dns {
 
 /// The rules, or why there are none: then no egress policy can be written.
 pub(super) fn dns(cluster: &Cluster, selectors: &mut Selectors<'_>) -> Result<Dns, String> {
-    let mut found = behind_services(cluster);
-    if found.is_empty() {
-        found = by_labels(cluster);
-    }
+    let found = pods(cluster);
     if found.is_empty() {
         return Err(format!(
             "the snapshot shows no DNS pods with their ports, and without DNS nothing works; they are among: {KUBECTL}"
@@ -82,6 +79,12 @@ pub(super) fn cache(cluster: &Cluster) -> Option<BTreeSet<IpAddr>> {
 
 /// DNS workloads that have pods, their ports, and how those were found.
 pub(super) type Found = BTreeMap<WorkloadId, (BTreeSet<At>, PortSource)>;
+
+/// What answers lookups, and on which ports: by the DNS Services, else by labels.
+pub(super) fn pods(cluster: &Cluster) -> Found {
+    let found = behind_services(cluster);
+    if found.is_empty() { by_labels(cluster) } else { found }
+}
 
 /// What stands behind the DNS Services, and what their port 53 is there.
 fn behind_services(cluster: &Cluster) -> Found {
