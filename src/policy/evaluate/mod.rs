@@ -11,6 +11,7 @@
 mod compile;
 mod nearest;
 mod pods;
+mod refused;
 #[cfg(test)]
 mod tests;
 
@@ -23,9 +24,9 @@ use ipnet::IpNet;
 use crate::cluster::Cluster;
 use crate::cluster::addresses::Holder;
 use crate::cluster::model::{NetworkPolicy, Protocol};
-pub use compile::refused;
 use compile::{Compiled, Peer, PortRule, PortSet, Rule};
 pub use nearest::{Miss, selector_text};
+pub use refused::refused;
 
 /// Which of the two sides of a connection a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
