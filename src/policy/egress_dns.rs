@@ -68,13 +68,17 @@ pub(super) fn dns(cluster: &Cluster, selectors: &mut Selectors<'_>) -> Result<Dn
 /// Where a NodeLocal DNSCache is assumed to answer, on port 53 by both protocols; `None`: the cluster has none. It is on
 /// its node's network, where no selector matches it.
 pub(super) fn cache(cluster: &Cluster) -> Option<BTreeSet<IpAddr>> {
-    if !cluster.workloads.iter().any(|(id, _)| is_cache(cluster, id)) {
-        return None;
-    }
+    caches(cluster).next()?;
     let services = cluster.dns_services.iter();
     let services = services.filter_map(|index| cluster.snapshot.services.get(*index));
     let own = services.flat_map(|service| &service.cluster_ips).map(IpAddr::to_canonical);
     Some(own.chain([CACHE]).collect())
+}
+
+/// The DaemonSets whose pods are such caches.
+pub(super) fn caches(cluster: &Cluster) -> impl Iterator<Item = WorkloadId> {
+    let all = cluster.workloads.iter().map(|(id, _)| id);
+    all.filter(|id| is_cache(cluster, *id))
 }
 
 /// DNS workloads that have pods, their ports, and how those were found.

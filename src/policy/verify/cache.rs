@@ -1,17 +1,18 @@
 //! A NodeLocal DNSCache answers lookups on each pod's own node, before the DNS pods, or does not: no snapshot shows which
 //! client asks it, nor where it listens. So lookups pass surely only if both ways are open, and are surely cut only if
-//! both are shut. Where it listens is assumed as the rule of egress policies assumes it.
+//! both are shut; its own way to the DNS pods is a part of the second. Where it listens is assumed as the rule of egress
+//! policies assumes it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::ends::clients;
+use super::ends::{Named, Servers, clients, servers};
 use super::judge::Judge;
 use super::{Row, Verdict};
 use crate::cluster::model::Protocol;
-use crate::policy::egress_dns::cache;
+use crate::policy::egress_dns::{cache, caches};
 use crate::policy::evaluate::{At, Direction, End, Match, RuleId};
 
 /// Where else one may be told to listen, as its documentation has it.
@@ -30,10 +31,14 @@ impl Judge<'_> {
     pub(super) fn through_cache(&mut self, row: &mut Row, stuck: &[End]) {
         let Some(addresses) = cache(self.cluster) else { return };
         let Ok(clients) = clients(&row.connection.client, self.cluster) else { return };
+        let Ok(Servers::Inside(dns)) = servers(&row.connection.server, self.cluster) else {
+            return;
+        };
         let mut rules = BTreeSet::new();
         let mut ways = Vec::new();
         for client in clients {
-            ways.push((client.end, self.way_to_cache(client.end, &addresses, &mut rules)));
+            let to_cache = self.way_to_cache(client.end, &addresses, &mut rules);
+            ways.push((client.end, to_cache.min(self.way_from_cache(client.end, &dns))));
         }
         for rule in &rules {
             self.used.entry(*rule).or_default();
@@ -91,6 +96,36 @@ impl Judge<'_> {
             Match::Maybe
         } else {
             Match::No
+        }
+    }
+
+    /// Whether the cache on a client's node may ask the DNS pods what it does not know: all of them, or none.
+    fn way_from_cache(&mut self, client: End, dns: &[(Named, Vec<At>)]) -> Match {
+        let is_isolated = |(named, _): &(Named, Vec<At>)| match named.end {
+            End::Pod(pod) => !self.evaluator.isolating(Direction::Ingress, pod).is_empty(),
+            End::Address(_) => false,
+        };
+        if !dns.iter().any(is_isolated) {
+            return Match::Yes;
+        }
+        let cluster = self.cluster;
+        let node = |pod: usize| cluster.snapshot.pods.get(pod).map(|pod| pod.node.as_str());
+        let all = caches(cluster).flat_map(|id| cluster.workloads.get(id).pods.iter().copied());
+        let all: Vec<usize> = all.filter(|pod| cluster.is_present(*pod)).collect();
+        let near = |pod: &&usize| matches!(client, End::Pod(own) if node(own) == node(**pod));
+        let near: Vec<usize> = all.iter().filter(near).copied().collect();
+        let mut passes = BTreeSet::new();
+        for cache in if near.is_empty() { all } else { near } {
+            for (named, ports) in dns {
+                for at in ports {
+                    let outcome = self.evaluator.outcome(End::Pod(cache), named.end, *at);
+                    passes.insert(outcome.passes());
+                }
+            }
+        }
+        match passes.into_iter().collect::<Vec<_>>().as_slice() {
+            [one] => *one,
+            _ => Match::Maybe,
         }
     }
 }

@@ -134,9 +134,12 @@ fn verdicts_in(cluster: &Cluster, specs: &[&str], seen: &[(&str, &str)]) -> Verd
     };
     let policies: Vec<NetworkPolicy> = specs
         .iter()
-        .map(|text| NetworkPolicy {
-            meta: meta("shop", "p"),
-            spec: serde_yaml::from_str(text).unwrap(),
+        .map(|text| {
+            let (namespace, text) = match text.strip_prefix("kube-system ") {
+                Some(text) => ("kube-system", text),
+                None => ("shop", *text),
+            };
+            NetworkPolicy { meta: meta(namespace, "p"), spec: serde_yaml::from_str(text).unwrap() }
         })
         .collect();
     let report = Report { connections: seen.iter().map(connection).collect(), ..Report::default() };
@@ -458,6 +461,18 @@ fn with_a_cache_on_the_node_lookups_are_known_only_if_both_ways_are_alike() {
     // One that was told to listen elsewhere.
     check(&[&to_blocks("169.254.25.10/32")], maybe);
     check(&[&to_blocks("fd00::10/128")], maybe);
+    // What the cache does not know it asks the DNS pods, by its node's address.
+    let to_dns = |rules: &str| {
+        format!(
+            "kube-system {{podSelector: {{matchLabels: {{k8s-app: kube-dns}}}}, ingress: [{rules}]}}"
+        )
+    };
+    check_lookups(&cluster, &to_dns(""), "denied");
+    check_lookups(&cluster, &to_dns("{from: [{namespaceSelector: {}}]}"), maybe);
+    check_lookups(&cluster, &to_dns("{}"), "allowed");
+    let node = "{from: [{namespaceSelector: {}}, {ipBlock: {cidr: 192.168.0.0/24}}]}";
+    check_lookups(&cluster, &to_dns(node), "allowed");
+    check_lookups(&cluster, &to_dns("{from: [{ipBlock: {cidr: 192.168.0.0/24}}]}"), maybe);
     // The rule for the cache is of use.
     let found =
         verdicts_in(&cluster, &[&egress(&format!("{pods}, {both}"))], &[("web:web-0", "db")]);
