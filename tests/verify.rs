@@ -47,6 +47,7 @@ fn complete_policies_allow_all_of_their_evidence() {
     assert_eq!(exit, Some(0));
     assert_eq!(report["summary"]["denied"], Value::from(0));
     assert_eq!(report["summary"]["partly"], Value::from(0));
+    assert_eq!(report["notes"].as_sequence().map(Vec::len), Some(0));
     let policies = report["policies"].as_sequence().expect("a list");
     assert!(policies.len() >= 11, "{policies:?}");
     let mut by_policy = 0;
@@ -68,6 +69,12 @@ fn incomplete_policies_deny_what_they_say_that_they_leave_out_and_nothing_else()
     let rows = report["verdicts"].as_sequence().expect("a list");
     let left_out: Vec<&Value> = rows.iter().filter(|row| row["verdict"] != "allowed").collect();
     assert!(!left_out.is_empty());
+    // Whoever applies the directory does not apply these.
+    let notes = report["notes"].as_sequence().expect("a list");
+    let note = notes.iter().filter_map(Value::as_str).find(|note| note.contains("incomplete"));
+    let note = note.expect("a note");
+    assert!(note.starts_with("3 policies of "), "{note}");
+    assert!(note.contains("/incomplete judged as if applied") && notes.len() == 1, "{notes:?}");
     for row in left_out {
         let text = |value: &Value| value.as_str().expect("text").to_owned();
         let server = &row["connection"]["server"];

@@ -105,6 +105,8 @@ impl Dice {
             _ => {
                 let cidr = self.pick(&["10.0.0.0/16", "10.0.1.0/24", "0.0.0.0/0", "fd00::/64"]);
                 let except = match self.below(2) {
+                    // The API takes only parts of the block.
+                    0 if cidr == "10.0.1.0/24" => ", except: [10.0.1.0/25, 10.0.1.200/32]",
                     0 if cidr.contains('.') => ", except: [10.0.2.0/24, 10.0.1.3/32]",
                     _ => "",
                 };

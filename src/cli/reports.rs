@@ -141,7 +141,8 @@ pub struct Verify {
     #[command(flatten)]
     pub filter: Filter,
 
-    /// NetworkPolicies: a file, or a directory of such; repeatable. Default: those in the snapshot
+    /// NetworkPolicies: a file, or a directory of such; repeatable. Default: those in the snapshot. In a directory that kico
+    /// wrote, incomplete/ and default-deny/ are judged too, as if they were applied
     #[arg(long, value_name = "FILE|DIR", help_heading = "Policies")]
     pub policies: Vec<PathBuf>,
 

@@ -16,11 +16,12 @@ use super::overwrite::{self, Reads, Written};
 use super::{Exit, stdout};
 use crate::cli;
 use crate::cluster::Cluster;
+use crate::cluster::model::Pod;
 use crate::connections::filter::{Filters, choose};
-use crate::connections::{self, Options, Report};
+use crate::connections::{self, Options, Report, ServerKind};
 use crate::coverage::cover;
 use crate::diff::filter::Words;
-use crate::diff::side::server;
+use crate::diff::side::{by_address, server};
 use crate::diff::{self, Diff, Server, Side};
 use crate::files::write_beside;
 use crate::report::{self, Style};
@@ -216,12 +217,25 @@ impl Asked {
                 Ok(choice) => {
                     *error = None;
                     if is_pod {
-                        let chosen = report.connections.iter().filter(|c| choice.connection(c));
-                        self.of_pods.extend(chosen.map(|c| server(&c.server)));
+                        for chosen in report.connections.iter().filter(|c| choice.connection(c)) {
+                            let server = server(&chosen.server);
+                            let names = chosen.names.iter().map(|name| &**name);
+                            self.of_pods.extend(by_address(&server, names).into_keys());
+                            self.of_pods.insert(server);
+                        }
                         // Also what only the other side saw somebody ask for.
-                        self.of_pods.extend(choice.servers().map(|(kind, (namespace, name))| {
-                            Server { kind, namespace: namespace.clone(), name: name.clone() }
-                        }));
+                        for (kind, (namespace, name)) in choice.servers() {
+                            let of =
+                                |name: String| Server { kind, namespace: namespace.clone(), name };
+                            let is_it = |pod: &&Pod| {
+                                kind == ServerKind::Pod
+                                    && (&pod.meta.namespace, &pod.meta.name) == (namespace, name)
+                            };
+                            let pods = cluster.snapshot.pods.iter().filter(is_it);
+                            let addresses = pods.flat_map(|pod| &pod.addresses);
+                            let addresses = addresses.map(|ip| of(ip.to_canonical().to_string()));
+                            self.of_pods.extend(addresses.chain([of(name.clone())]));
+                        }
                     }
                 }
                 Err(why) if error.is_some() => *error = Some(why),

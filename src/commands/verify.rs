@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -16,11 +17,12 @@ use crate::cluster::Cluster;
 use crate::cluster::model::NetworkPolicy;
 use crate::cluster::snapshot::policies::{self, PolicyFiles};
 use crate::connections::filter::choose;
+use crate::connections::lookups::lookups;
 use crate::connections::{self, Options};
 use crate::coverage::{cover, plural};
 use crate::files::write_beside;
 use crate::policy::verify::verify;
-use crate::policy::{evaluate, is_other_policy};
+use crate::policy::{evaluate, is_other_policy, write};
 use crate::report::verdicts::{self, View};
 use crate::report::{Style, json};
 
@@ -57,8 +59,10 @@ pub(super) fn run(args: &cli::Verify, messages: &Messages) -> Result<Exit> {
     let mut report = connections::join(&reading.tally, &cluster, options);
     report.coverage = cover(&reading.inputs, &report.totals, &reading.tally.lost, &cluster);
     // Findings rest on everything that was seen: filters choose rows only.
-    let mut found = verify(&report, &cluster, &policies);
+    let lookups = lookups(&reading.tally, &cluster, &args.exclude_namespace);
+    let mut found = verify(&report, &lookups, &cluster, &policies);
     found.rows.retain(|row| choice.connection(&row.connection));
+    found.notes.extend(stand_apart(&args.policies, &sources));
 
     let view = View {
         verdicts: &found,
@@ -70,7 +74,7 @@ pub(super) fn run(args: &cli::Verify, messages: &Messages) -> Result<Exit> {
         lists_allowed: args.read.verbose,
     };
     for output in &outputs {
-        let write = |style: Style, out: &mut dyn Write| write(&view, output.format, style, out);
+        let write = |style: Style, out: &mut dyn Write| format(&view, output.format, style, out);
         let written = match &output.place {
             Place::Stdout => stdout(|out| write(terminal(), out)),
             Place::File(path) | Place::Directory(path) => {
@@ -88,6 +92,7 @@ pub(super) fn run(args: &cli::Verify, messages: &Messages) -> Result<Exit> {
     }
     if !args.output.is_empty() {
         messages.note(&verdicts::summary(&view));
+        found.notes.iter().for_each(|note| messages.note(note));
     }
     let [denied, partly, ..] = found.counts();
     if denied > 0 || (args.strict && partly > 0) {
@@ -96,7 +101,7 @@ pub(super) fn run(args: &cli::Verify, messages: &Messages) -> Result<Exit> {
     Ok(exit)
 }
 
-fn write(view: &View<'_>, format: Format, style: Style, out: &mut dyn Write) -> io::Result<()> {
+fn format(view: &View<'_>, format: Format, style: Style, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Json => json::verdicts::write(view, out),
         Format::Yaml => json::verdicts::write_yaml(view, out),
@@ -140,6 +145,28 @@ fn choose_policies(
         all.insert(key(&policy), (policy, Some(file)));
     }
     all.into_values().unzip()
+}
+
+/// Which policies of a directory that kico wrote are judged, though applying the directory would not apply them.
+fn stand_apart(given: &[PathBuf], sources: &[Option<String>]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for dir in given {
+        let shown = dir.display();
+        for apart in write::apart(dir) {
+            let is_there = |file: &&String| Path::new(file).starts_with(&apart);
+            let count = sources.iter().flatten().filter(is_there).count() as u64;
+            if count > 0 {
+                notes.push(format!(
+                    "{} of {} judged as if applied, which `kubectl apply -k {shown}` leaves out; to judge without, name \
+                     the directory of each namespace: --policies {}",
+                    plural(count, "policy", "policies"),
+                    apart.display(),
+                    dir.join("NAMESPACE").display()
+                ));
+            }
+        }
+    }
+    notes
 }
 
 /// Policies of other kinds, in files or in the snapshot: what they do is not in the verdicts.

@@ -345,7 +345,7 @@ fn by_name(entries: &[Entry]) -> impl Iterator<Item = &[Entry]> {
 }
 
 /// The records of a row that ask for an address, and how many others were answered.
-fn counts(row: &Row) -> (Counts, u64) {
+pub(super) fn counts(row: &Row) -> (Counts, u64) {
     let mut sum = Counts::default();
     let (mut a, mut aaaa, mut other) = (0, 0, 0);
     for (kind, count) in &row.counts {

@@ -3,11 +3,12 @@
 //!
 //! `clients` says who asked, `servers` what was asked for, `search_path` which failures are only a resolver
 //! trying suffixes, `group` and `rows` make the rows of a `view` of it all, [`filter`] chooses among them. Names are
-//! compared by their numbers (`names`).
+//! compared by their numbers (`names`). [`lookups`] is all that a client asked, connection or not.
 
 mod clients;
 pub mod filter;
 mod group;
+pub mod lookups;
 mod names;
 mod rows;
 mod search_path;

@@ -1,11 +1,12 @@
 //! What could not be compared, and why an absence may prove nothing: in words, safe to print.
 
-use super::{Diff, Rate};
+use super::{About, Diff, Rate};
 use crate::coverage::plural;
 use crate::time::seconds;
 
 /// A side that covers less than this part of the other is much shorter.
 const SHORTER: u64 = 2;
+const NO_TIMES: &str = "has no times to go by";
 
 /// All of them, what weighs most first.
 pub(super) fn of(diff: &Diff) -> Vec<String> {
@@ -55,15 +56,24 @@ pub(super) fn of(diff: &Diff) -> Vec<String> {
 
 fn windows(diff: &Diff, out: &mut Vec<String>) {
     let (old, new) = (&diff.old, &diff.new);
+    for (side, about, what) in [("OLD", old, "appeared"), ("NEW", new, "vanished")] {
+        if about.is_emptied() {
+            out.push(format!(
+                "No record of {side} is in the window that was asked for: what {what} may be there, outside of it"
+            ));
+        }
+    }
     if let Rate::Share(_) = diff.rate {
-        let sides = match (old.window(), new.window()) {
-            (None, None) => "Neither side has times",
-            (None, _) => "OLD has no times",
-            _ => "NEW has no times",
-        };
-        out.push(format!(
-            "{sides} to go by: rates are shares of all lookups, and how long the sides are is not known"
-        ));
+        let sides = [("OLD", old), ("NEW", new)].into_iter();
+        let why = sides.filter_map(|(side, about)| Some(format!("{side} {}", no_rate(about)?)));
+        let why = why.collect::<Vec<_>>().join(", ");
+        if why.contains(NO_TIMES) {
+            out.push(format!(
+                "{why}: rates are shares of all lookups, and how long the sides are is not known"
+            ));
+        } else if !why.is_empty() {
+            out.push(format!("{why}: rates are shares of all lookups"));
+        }
         return;
     }
     if let (Some(a), Some(b)) = (old.window(), new.window()) {
@@ -90,6 +100,16 @@ fn windows(diff: &Diff, out: &mut Vec<String>) {
             seconds(b.1),
             seconds(a.0)
         ));
+    }
+}
+
+/// Why a side says nothing by the hour, unless that is because nothing of it is left.
+fn no_rate(about: &About) -> Option<&'static str> {
+    match (about.window(), about.seen) {
+        (Some(_), _) => None,
+        (None, _) if about.is_emptied() => None,
+        (None, Some(_)) if about.is_timed() => Some("is all of one second"),
+        _ => Some(NO_TIMES),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Two sides → what appeared, what vanished, and what is asked for ten times as often or as rarely (SEMANTICS 8).
 //! Pure. It never says more than both sides can: clients without a workload are one row a server, and if one side knows
-//! no workloads, servers alone are compared. What makes an absence doubtful is said in `cautions`.
+//! no workloads, servers alone are compared, pods by their addresses. What makes an absence doubtful is said in `cautions`.
 
 mod cautions;
 mod document;
@@ -9,6 +9,7 @@ pub mod side;
 #[cfg(test)]
 mod tests;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::backends::Port;
@@ -16,6 +17,7 @@ use crate::connections::ServerKind;
 use crate::time::{SECOND, Time};
 pub use document::{is_report, read};
 use filter::Words;
+use side::by_address;
 
 /// What has changed its rate: from this factor on.
 const FACTOR: u128 = 10;
@@ -105,6 +107,8 @@ pub struct About {
     pub records: u64,
     /// See `records`.
     pub untimed: u64,
+    /// How many of them are outside `--since` and `--until`, those without a time among them.
+    pub outside: u64,
     /// Connections by workload, filters aside.
     pub connections: u64,
     /// Lookups of all of them.
@@ -121,8 +125,16 @@ impl About {
     pub fn window(&self) -> Option<u64> {
         let (first, last) = self.seen?;
         let seconds = last.div_euclid(SECOND).saturating_sub(first.div_euclid(SECOND));
-        let is_timed = u128::from(self.untimed) * FACTOR <= u128::from(self.records);
-        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0 && is_timed)
+        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0 && self.is_timed())
+    }
+
+    pub(super) fn is_timed(&self) -> bool {
+        u128::from(self.untimed) * FACTOR <= u128::from(self.records)
+    }
+
+    /// `--since` and `--until` left nothing of it, and not for want of times.
+    pub fn is_emptied(&self) -> bool {
+        self.seen.is_none() && self.outside > self.untimed
     }
 }
 
@@ -283,18 +295,27 @@ type Key = (Client, Server);
 
 fn rows(connections: Vec<(Client, Server, Sighting)>, by_server: bool) -> BTreeMap<Key, Sighting> {
     let mut rows: BTreeMap<Key, Sighting> = BTreeMap::new();
-    for (mut client, server, mut sighting) in connections {
-        if by_server {
-            if let Client::Workload { namespace, kind, name } = client {
-                sighting.clients.insert((kind, namespace, name));
-            }
-            client = Client::Anyone;
+    let mut add = |key: Key, sighting: Sighting| match rows.entry(key) {
+        Entry::Vacant(entry) => _ = entry.insert(sighting),
+        Entry::Occupied(mut entry) => entry.get_mut().add(sighting),
+    };
+    for (client, server, mut sighting) in connections {
+        if !by_server {
+            add((client, server), sighting);
+            continue;
         }
-        match rows.entry((client, server)) {
-            std::collections::btree_map::Entry::Vacant(entry) => _ = entry.insert(sighting),
-            std::collections::btree_map::Entry::Occupied(mut entry) => {
-                entry.get_mut().add(sighting)
-            }
+        if let Client::Workload { namespace, kind, name } = client {
+            sighting.clients.insert((kind, namespace, name));
+        }
+        let pods = by_address(&server, sighting.names.iter().map(String::as_str));
+        if pods.is_empty() {
+            add((Client::Anyone, server), sighting);
+            continue;
+        }
+        // Which of its addresses was asked for how often is not known: the first has it all.
+        for (pod, names) in pods {
+            add((Client::Anyone, pod), Sighting { names, ..sighting.clone() });
+            (sighting.lookups, sighting.queries) = (0, 0);
         }
     }
     rows

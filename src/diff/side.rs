@@ -1,12 +1,13 @@
 //! A report that was just made → a [`Side`]. The other way to one is a report that was written: `read`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{About, Client, Server, Side, Sighting};
 use crate::cluster::Cluster;
 use crate::cluster::backends::{PodPort, Port};
-use crate::connections::{self, Report};
+use crate::connections::{self, Report, ServerKind};
 use crate::log::State;
+use crate::name::dashed_address;
 use crate::text;
 
 impl Side {
@@ -24,6 +25,7 @@ impl Side {
             seen: coverage.seen,
             records: coverage.queries.iter().sum::<u64>().saturating_add(coverage.outside),
             untimed: coverage.untimed,
+            outside: coverage.outside,
             warnings: coverage.warnings.clone(),
             ..About::default()
         };
@@ -68,6 +70,25 @@ fn found(connection: &connections::Connection, cluster: &Cluster) -> (Client, Se
 /// The server of a connection, as both sides spell it.
 pub fn server(of: &connections::Server) -> Server {
     Server { kind: of.kind, namespace: safe(&of.namespace), name: safe(&of.name) }
+}
+
+/// A pod as a side without a snapshot knows it: by the address and the namespace in a name that was asked for, each with
+/// its names. Of what is no pod nothing.
+pub fn by_address<'a>(
+    server: &Server,
+    names: impl IntoIterator<Item = &'a str>,
+) -> BTreeMap<Server, BTreeSet<String>> {
+    let mut all: BTreeMap<Server, BTreeSet<String>> = BTreeMap::new();
+    for name in names.into_iter().filter(|_| server.kind == ServerKind::Pod) {
+        let mut labels = name.split('.');
+        let address = labels.next().and_then(dashed_address);
+        if let (Some(address), Some(namespace)) = (address, labels.next()) {
+            let (namespace, address) = (safe(namespace), address.to_string());
+            let server = Server { kind: ServerKind::Pod, namespace, name: address };
+            all.entry(server).or_default().insert(safe(name));
+        }
+    }
+    all
 }
 
 /// A client by its words, and who stands behind it if it is no workload: every workload has a namespace, and nothing

@@ -150,6 +150,47 @@ fn a_side_without_workloads_leaves_the_servers() {
 }
 
 #[test]
+fn without_workloads_a_pod_is_its_addresses() {
+    let pod = |client: &str, namespace: &str, name: &str, names: &[&str]| {
+        let (client, _, mut sighting) = connection(&format!("{client} db 4"));
+        sighting.names = names.iter().map(ToString::to_string).collect();
+        let server =
+            Server { kind: ServerKind::Pod, namespace: namespace.into(), name: name.into() };
+        (client, server, sighting)
+    };
+    let (four, six) = ("10-1-0-9.data.pod.cluster.local", "fd00--9.data.pod.cluster.local");
+    let mut old = side(&[]);
+    old.about.snapshot = false;
+    old.connections =
+        vec![pod("10.1.0.7", "data", "10.1.0.9", &[four]), pod("?", "data", "fd00::9", &[six])];
+    let mut new = side(&[]);
+    new.connections = vec![pod("shop/api", "data", "db-0", &[four, six])];
+    check(&old, &new, &[]);
+    new.connections = vec![pod("shop/api", "data", "db-0", &[four])];
+    check(&old, &new, &["- * fd00::9"]);
+    // Two sides that know it have its name.
+    let mut before = new.clone();
+    before.connections =
+        vec![pod("shop/api", "data", "db-0", &["10-1-0-4.data.pod.cluster.local"])];
+    check(&before, &new, &[]);
+}
+
+#[test]
+fn a_side_that_the_window_emptied_is_not_called_untimed() {
+    let new = side(&["shop/api db 10"]);
+    let mut old = side(&[]);
+    (old.about.seen, old.about.outside) = (None, 100);
+    let appeared = &["+ shop/api db"];
+    check_cautions(&check(&old, &new, appeared), &["No record of OLD is in the window"]);
+    check_cautions(&check(&new, &old, &["- shop/api db"]), &["No record of NEW is in the window"]);
+    old.about.untimed = old.about.records;
+    check_cautions(&check(&old, &new, appeared), &["OLD has no times to go by: rates are shares"]);
+    let mut short = new.clone();
+    short.about.seen = Some((at("09:00:00"), at("09:00:00")));
+    check_cautions(&check(&short, &new, &[]), &["OLD is all of one second: rates are shares"]);
+}
+
+#[test]
 fn what_makes_an_absence_doubtful_is_said() {
     let (good, mut bad) = (side(&["shop/api db 4"]), side(&["shop/api db 4"]));
     bad.about.whole = false;

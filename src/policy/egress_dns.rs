@@ -31,10 +31,7 @@ pub(super) struct Dns {
 
 /// The rules, or why there are none: then no egress policy can be written.
 pub(super) fn dns(cluster: &Cluster, selectors: &mut Selectors<'_>) -> Result<Dns, String> {
-    let mut found = behind_services(cluster);
-    if found.is_empty() {
-        found = by_labels(cluster);
-    }
+    let found = pods(cluster);
     if found.is_empty() {
         return Err(format!(
             "the snapshot shows no DNS pods with their ports, and without DNS nothing works; they are among: {KUBECTL}"
@@ -58,12 +55,7 @@ pub(super) fn dns(cluster: &Cluster, selectors: &mut Selectors<'_>) -> Result<Dn
         dns.workloads.push(id);
         dns.rules.push((vec![pods_of(namespace, &selector.selector)], ports(&at)));
     }
-    if has_cache(cluster) {
-        let services = cluster.dns_services.iter();
-        let services = services.filter_map(|index| cluster.snapshot.services.get(*index));
-        let own = services.flat_map(|service| &service.cluster_ips).map(IpAddr::to_canonical);
-        // The cache answers on both; it is on its node's network, where no selector matches it.
-        let addresses: BTreeSet<IpAddr> = own.chain([CACHE]).collect();
+    if let Some(addresses) = cache(cluster) {
         let text: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
         let at = both(PORT);
         dns.lines.push(format!(
@@ -76,8 +68,30 @@ pub(super) fn dns(cluster: &Cluster, selectors: &mut Selectors<'_>) -> Result<Dn
     Ok(dns)
 }
 
+/// Where a NodeLocal DNSCache is assumed to answer, on port 53 by both protocols; `None`: the cluster has none. It is on
+/// its node's network, where no selector matches it.
+pub(super) fn cache(cluster: &Cluster) -> Option<BTreeSet<IpAddr>> {
+    caches(cluster).next()?;
+    let services = cluster.dns_services.iter();
+    let services = services.filter_map(|index| cluster.snapshot.services.get(*index));
+    let own = services.flat_map(|service| &service.cluster_ips).map(IpAddr::to_canonical);
+    Some(own.chain([CACHE]).collect())
+}
+
+/// The DaemonSets whose pods are such caches.
+pub(super) fn caches(cluster: &Cluster) -> impl Iterator<Item = WorkloadId> {
+    let all = cluster.workloads.iter().map(|(id, _)| id);
+    all.filter(|id| is_cache(cluster, *id))
+}
+
 /// DNS workloads that have pods, their ports, and how those were found.
-type Found = BTreeMap<WorkloadId, (BTreeSet<At>, PortSource)>;
+pub(super) type Found = BTreeMap<WorkloadId, (BTreeSet<At>, PortSource)>;
+
+/// What answers lookups, and on which ports: by the DNS Services, else by labels.
+pub(super) fn pods(cluster: &Cluster) -> Found {
+    let found = behind_services(cluster);
+    if found.is_empty() { by_labels(cluster) } else { found }
+}
 
 /// What stands behind the DNS Services, and what their port 53 is there.
 fn behind_services(cluster: &Cluster) -> Found {
@@ -102,7 +116,7 @@ fn behind_services(cluster: &Cluster) -> Found {
 }
 
 /// With pods alone, what their labels say, and the ports that their containers call so.
-fn by_labels(cluster: &Cluster) -> Found {
+pub(super) fn by_labels(cluster: &Cluster) -> Found {
     let mut found = Found::new();
     for (id, workload) in cluster.workloads.iter() {
         if !cluster.is_dns_workload(id) || is_cache(cluster, id) {
@@ -138,10 +152,6 @@ fn both(port: u16) -> BTreeSet<At> {
 
 fn is_dns(protocol: Protocol) -> bool {
     matches!(protocol, Protocol::Udp | Protocol::Tcp)
-}
-
-fn has_cache(cluster: &Cluster) -> bool {
-    cluster.workloads.iter().any(|(id, _)| is_cache(cluster, id))
 }
 
 fn is_cache(cluster: &Cluster, id: WorkloadId) -> bool {

@@ -69,7 +69,7 @@ pub(super) fn is_legal(selector: &LabelSelector) -> bool {
 }
 
 /// A label's key: `[prefix/]name`, the prefix a DNS subdomain.
-fn is_key(key: &str) -> bool {
+pub(super) fn is_key(key: &str) -> bool {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, key),
@@ -78,7 +78,7 @@ fn is_key(key: &str) -> bool {
 }
 
 /// A label's value: empty, or at most 63 of `[A-Za-z0-9_.-]` with a letter or digit at either end.
-fn is_value(value: &str) -> bool {
+pub(super) fn is_value(value: &str) -> bool {
     let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     let ends = value.bytes().next().into_iter().chain(value.bytes().last());
     value.len() <= 63

@@ -130,6 +130,12 @@ pub fn directory(policies: &Policies, dir: &Path) -> anyhow::Result<Written> {
     Ok(written)
 }
 
+/// What [`directory`] put apart there, for which `kubectl apply -k` of the whole does nothing.
+pub fn apart(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let all = [INCOMPLETE, DEFAULT_DENY].map(|under| dir.join(under));
+    all.into_iter().filter(|under| under.join(KUSTOMIZATION).is_file())
+}
+
 /// `<namespace>/<name>.yaml`
 fn file(object: &NetworkPolicy) -> anyhow::Result<String> {
     let meta = &object.metadata;

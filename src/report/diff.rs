@@ -152,10 +152,11 @@ fn totals(diff: &Diff) -> String {
 
 /// `OLD: before/: 24 connections, 2026-03-12T09:00:06Z to 2026-03-12T10:01:06Z`
 fn side(name: &str, of: &About) -> String {
-    let seen = of.seen.map_or_else(
-        || "without times".to_owned(),
-        |(first, last)| format!("{} to {}", seconds(first), seconds(last)),
-    );
+    let seen = match of.seen {
+        Some((first, last)) => format!("{} to {}", seconds(first), seconds(last)),
+        None if of.is_emptied() => "nothing in the window".to_owned(),
+        None => "without times".to_owned(),
+    };
     let connections = plural(of.connections, "connection", "connections");
     let kind = if of.is_report { " (report)" } else { "" };
     format!("{name}: {}{kind}: {connections}, {seen}", terminal(&of.path))

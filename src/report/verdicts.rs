@@ -93,7 +93,7 @@ pub fn write_markdown(view: &View<'_>, out: &mut dyn Write) -> io::Result<()> {
                 verdict.word(),
                 markdown(&client_label(&row.connection.client)),
                 markdown(&server(row)),
-                row.connection.queries,
+                queries(row),
                 why.join("<br>")
             )?;
         }
@@ -123,8 +123,14 @@ fn rows<'a>(view: &'a View<'_>, verdict: Verdict) -> impl Iterator<Item = &'a Ro
 }
 
 fn title(row: &Row) -> String {
-    let queries = plural(row.connection.queries, "query", "queries");
+    let queries = plural(queries(row), "query", "queries");
     format!("{} -> {}, {queries}", client_label(&row.connection.client), server(row))
+}
+
+/// A lookup that failed was one too.
+fn queries(row: &Row) -> u64 {
+    let Connection { queries, failed, .. } = &row.connection;
+    if row.is_dns { queries.saturating_add(*failed) } else { *queries }
 }
 
 fn server(row: &Row) -> String {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use kico::cluster::model::{NetworkPolicy, Protocol};
 use kico::cluster::{Cluster, snapshot};
+use kico::connections::lookups::lookups;
 use kico::connections::{self, join};
 use kico::policy::Policies;
 use kico::policy::evaluate::{self, At, End, Evaluator, Match};
@@ -81,15 +82,17 @@ pub(crate) fn replay(
         }
     }
 
-    let report = join(&world.tally(None), cluster, connections::Options::default());
+    let tally = world.tally(None);
+    let report = join(&tally, cluster, connections::Options::default());
+    let lookups = lookups(&tally, cluster, &[]);
     let complete = Policies { complete: policies.complete.clone(), ..Policies::default() };
     let complete = read(&text(&complete));
-    for row in verify(&report, cluster, &complete).rows {
+    for row in verify(&report, &lookups, cluster, &complete).rows {
         let cut = matches!(row.verdict, verify::Verdict::Denied | verify::Verdict::Partly);
         assert!(!cut, "cluster {number}: complete policies cut {row:#?}\n{}", text(policies));
     }
     let is_incomplete = |at: &usize| whole[*at].meta.labels.contains_key("kico.dev/incomplete");
-    for row in verify(&report, cluster, &whole).rows {
+    for row in verify(&report, &lookups, cluster, &whole).rows {
         for denial in &row.denials {
             assert!(
                 denial.isolated_by.iter().any(is_incomplete),

@@ -1,5 +1,6 @@
 //! What a join must not get wrong: each test is a rule of SEMANTICS 3, 4 or 6 on a cluster of a few objects.
 
+mod asked;
 mod parts;
 mod views;
 

@@ -9,11 +9,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use super::object::{Ends, Fqdn, Lookups, Pattern, Port, PortRule, Rule};
 use super::rules::{in_namespace, split};
 use crate::cluster::Cluster;
-use crate::cluster::model::Service;
+use crate::cluster::backends::PodPort;
+use crate::cluster::model::{Protocol, Service};
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Connection, Report, ServerKind, Status};
 use crate::name::{self, Shape};
 use crate::policy::Direction;
+use crate::policy::egress_dns;
 use crate::policy::evidence::display;
 use crate::policy::selectors::Selectors;
 
@@ -183,46 +185,62 @@ impl Outside {
     }
 }
 
-/// How Cilium would select the cluster's DNS pods.
-pub(super) fn dns_pods(cluster: &Cluster) -> Vec<LabelSelector> {
+/// DNS pods: how Cilium would select them, and where they answer lookups.
+pub(super) type DnsPods = Vec<(LabelSelector, BTreeSet<Port>)>;
+
+/// Those of the cluster, as the rule for DNS of every egress policy has them.
+pub(super) fn dns_pods(cluster: &Cluster) -> DnsPods {
     let mut selectors = Selectors::new(cluster);
-    let ids = cluster.workloads.iter().filter(|(id, _)| cluster.is_dns_workload(*id));
-    ids.filter_map(|(id, workload)| {
-        in_namespace(&workload.namespace, &selectors.of(id).ok()?.selector).ok()
+    let pods = egress_dns::pods(cluster).into_iter();
+    pods.filter_map(|(id, (at, _))| {
+        let selector = selectors.of(id).ok()?;
+        let namespace = &cluster.workloads.get(id).namespace;
+        let port = |(port, protocol): (PodPort, Protocol)| Port {
+            port: match port {
+                PodPort::Number(number) => number.to_string(),
+                PodPort::Name(name) => name,
+            },
+            protocol: protocol.text().into(),
+        };
+        let selector = in_namespace(namespace, &selector.selector).ok()?;
+        Some((selector, at.into_iter().map(port).collect()))
     })
     .collect()
 }
 
-/// Leads the lookups through Cilium's DNS proxy, which is how it learns addresses. `false`: no rule is for lookups. The
-/// pattern is `*`: a resolver tries its search path first, and a refusal there would end the lookup (cilium#8697,
-/// cilium#11034).
-pub(super) fn watch_lookups(rules: &mut [Rule], dns_pods: &[LabelSelector]) -> bool {
-    let to_dns = |ends: &Ends| match ends {
-        Ends::Endpoints(list) => list.iter().all(|selector| dns_pods.contains(selector)),
-        _ => false,
+/// Leads the lookups through Cilium's DNS proxy, which is how it learns addresses: those to each of the DNS pods, whichever
+/// answers. `false`: no rule is for lookups. The pattern is `*`: a resolver tries its search path first, and a refusal
+/// there would end the lookup (cilium#8697, cilium#11034).
+pub(super) fn watch_lookups(rules: &mut [Rule], dns_pods: &DnsPods) -> bool {
+    // Another rule may lead to the same pods: to their metrics.
+    let is_dns = |selector: &LabelSelector, ports: &BTreeSet<Port>| {
+        dns_pods.iter().any(|(own, at)| own == selector && at == ports)
     };
-    // The rule for DNS stands before all others that lead to the same pods.
-    let own = rules.iter().find_map(|rule| match rule {
-        Rule::Allow { ends, ports, .. } if to_dns(ends) => Some(flat(ports)),
-        _ => None,
-    });
-    let Some(own) = own else { return false };
     let cache = ["TCP", "UDP"].map(|p| Port { port: "53".into(), protocol: p.into() });
     let cache = BTreeSet::from(cache);
+    let (mut to_pods, mut all) = (false, Vec::new());
     for rule in rules {
         let Rule::Allow { ends, ports, .. } = rule else { continue };
         let through = match ends {
-            Ends::Endpoints(_) => to_dns(ends) && flat(ports) == own,
+            Ends::Endpoints(list) => {
+                let flat = flat(ports);
+                let through = list.iter().all(|selector| is_dns(selector, &flat));
+                to_pods |= through;
+                through
+            }
             // A cache in front of them, on the pod's own node.
             Ends::Entities(list) => list == &["host"] && flat(ports) == cache,
             Ends::Cidrs(_) => flat(ports) == cache,
             Ends::Fqdns(_) => false,
         };
-        for ports in ports.iter_mut().filter(|_| through) {
-            ports.rules = Some(Lookups { dns: vec![Pattern { match_pattern: "*" }] });
+        if through {
+            all.extend(ports);
         }
     }
-    true
+    for ports in all.into_iter().filter(|_| to_pods) {
+        ports.rules = Some(Lookups { dns: vec![Pattern { match_pattern: "*" }] });
+    }
+    to_pods
 }
 
 fn flat(ports: &[PortRule]) -> BTreeSet<Port> {

@@ -28,9 +28,7 @@ mod rules;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-
-use self::fqdn::Outside;
+use self::fqdn::{DnsPods, Outside};
 pub use self::object::CiliumNetworkPolicy;
 use self::object::{Ends, Rule, Spec};
 use self::rules::Known;
@@ -110,7 +108,7 @@ fn key(policy: &Policy) -> (Option<&str>, Option<&str>) {
 struct Translation {
     known: Known,
     outside: BTreeMap<WorkloadId, Outside>,
-    dns_pods: Vec<LabelSelector>,
+    dns_pods: DnsPods,
     strict: bool,
     evidence: bool,
 }

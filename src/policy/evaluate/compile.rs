@@ -1,5 +1,5 @@
-//! One NetworkPolicy → which pods it selects, and its rules with every default made plain. What the API would refuse
-//! matches nothing here; [`refused`] says why.
+//! One NetworkPolicy → which pods it selects, and its rules with every default made plain. No rule of a policy that the API
+//! would refuse matches anything: it must not make anything allowed.
 
 use std::net::IpAddr;
 
@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::pods::{Bits, Pods};
+use super::refused::refused;
 use crate::cluster::model::{NetworkPolicy, Protocol};
 
 /// A policy, made ready.
@@ -22,7 +23,7 @@ pub(super) struct Compiled {
 
 /// A rule.
 pub(super) struct Rule {
-    /// Indices of peers; `None`: everybody.
+    /// Indices of peers; `None`: everybody; none: nobody.
     pub(super) peers: Option<Vec<usize>>,
     /// `None`: all ports of all protocols.
     pub(super) ports: Option<Vec<PortRule>>,
@@ -64,19 +65,28 @@ impl Block {
     pub(super) fn has(&self, address: IpAddr) -> bool {
         self.cidr.contains(&address) && !self.except.iter().any(|net| net.contains(&address))
     }
+
+    /// Whether some of these addresses are in it, exceptions aside.
+    pub(super) fn touches(&self, net: &IpNet) -> bool {
+        self.cidr.contains(net) || net.contains(&self.cidr)
+    }
 }
 
 pub(super) fn compile(policy: &NetworkPolicy, pods: &mut Pods<'_>) -> Compiled {
     let (spec, namespace) = (&policy.spec, policy.meta.namespace.as_str());
-    let ingress = || {
-        let rules = spec.ingress.iter().flatten();
-        rules.map(|rule| self::rule(namespace, &rule.from, &rule.ports, pods)).collect::<Vec<_>>()
+    let is_refused = refused(policy).is_some();
+    let mut rule = |peers: &_, ports: &_| match is_refused {
+        true => Rule { peers: Some(Vec::new()), ports: None },
+        false => self::rule(namespace, peers, ports, pods),
     };
     let (is_ingress, is_egress) = directions(policy);
-    let ingress = is_ingress.then(ingress);
+    let ingress = is_ingress.then(|| {
+        let rules = spec.ingress.iter().flatten();
+        rules.map(|one| rule(&one.from, &one.ports)).collect::<Vec<_>>()
+    });
     let egress = is_egress.then(|| {
         let rules = spec.egress.iter().flatten();
-        rules.map(|rule| self::rule(namespace, &rule.to, &rule.ports, pods)).collect()
+        rules.map(|one| rule(&one.to, &one.ports)).collect::<Vec<_>>()
     });
     // A selector that is missing is an empty one: all pods of the namespace.
     let everything = LabelSelector::default();
@@ -122,77 +132,11 @@ fn port(port: &NetworkPolicyPort) -> PortRule {
     PortRule { protocol: protocol(port.protocol.as_deref()), ports }
 }
 
-fn protocol(word: Option<&str>) -> Option<Protocol> {
+pub(super) fn protocol(word: Option<&str>) -> Option<Protocol> {
     match word {
         None | Some("TCP") => Some(Protocol::Tcp),
         Some("UDP") => Some(Protocol::Udp),
         Some("SCTP") => Some(Protocol::Sctp),
         Some(_) => None,
-    }
-}
-
-/// Why the API would not take a policy, as far as what it allows is concerned: a lower-case fragment.
-pub fn refused(policy: &NetworkPolicy) -> Option<String> {
-    let spec = &policy.spec;
-    let types = spec.policy_types.iter().flatten();
-    if let Some(word) = types.clone().find(|word| *word != "Ingress" && *word != "Egress") {
-        return Some(format!("policyTypes: {word} is neither Ingress nor Egress"));
-    }
-    let ingress = spec.ingress.iter().flatten().map(|rule| ("from", &rule.from, &rule.ports));
-    let egress = spec.egress.iter().flatten().map(|rule| ("to", &rule.to, &rule.ports));
-    let why = spec.pod_selector.as_ref().and_then(bad_selector);
-    why.map(|why| format!("podSelector: {why}")).or_else(|| {
-        ingress.chain(egress).find_map(|(word, peers, ports)| {
-            let peer = peers.iter().flatten().find_map(bad_peer);
-            let port = || ports.iter().flatten().find_map(bad_port);
-            peer.map(|why| format!("{word}: {why}"))
-                .or_else(|| port().map(|why| format!("ports: {why}")))
-        })
-    })
-}
-
-fn bad_peer(peer: &NetworkPolicyPeer) -> Option<String> {
-    let selectors = [&peer.namespace_selector, &peer.pod_selector];
-    match &peer.ip_block {
-        Some(_) if selectors.iter().any(|selector| selector.is_some()) => {
-            Some("an item with ipBlock cannot have selectors too".into())
-        }
-        Some(block) => Block::read(block).is_none().then(|| "ipBlock: no CIDR".into()),
-        None if selectors.iter().all(|selector| selector.is_none()) => {
-            Some("an item without selector and without ipBlock".into())
-        }
-        None => selectors.into_iter().flatten().find_map(bad_selector),
-    }
-}
-
-fn bad_selector(selector: &LabelSelector) -> Option<String> {
-    selector.match_expressions.iter().flatten().find_map(|one| {
-        let values = one.values.iter().flatten().count();
-        match one.operator.as_str() {
-            "In" | "NotIn" => (values == 0).then(|| format!("{} needs values", one.operator)),
-            "Exists" | "DoesNotExist" => {
-                (values > 0).then(|| format!("{} takes no values", one.operator))
-            }
-            other => Some(format!("{other} is no operator")),
-        }
-    })
-}
-
-fn bad_port(port: &NetworkPolicyPort) -> Option<String> {
-    let is_port = |number: i32| (1..=65535).contains(&number);
-    if protocol(port.protocol.as_deref()).is_none() {
-        return Some("the protocol is none of TCP, UDP, SCTP".into());
-    }
-    match (&port.port, port.end_port) {
-        (Some(IntOrString::Int(number)), _) if !is_port(*number) => {
-            Some(format!("{number} is no port"))
-        }
-        (Some(IntOrString::Int(first)), Some(last)) if !is_port(last) || last < *first => {
-            Some(format!("endPort {last} does not fit port {first}"))
-        }
-        (Some(IntOrString::String(_)) | None, Some(_)) => {
-            Some("endPort needs a port that is a number".into())
-        }
-        _ => None,
     }
 }

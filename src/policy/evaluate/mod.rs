@@ -11,6 +11,7 @@
 mod compile;
 mod nearest;
 mod pods;
+mod refused;
 #[cfg(test)]
 mod tests;
 
@@ -18,13 +19,14 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use hashbrown::HashMap;
+use ipnet::IpNet;
 
 use crate::cluster::Cluster;
 use crate::cluster::addresses::Holder;
 use crate::cluster::model::{NetworkPolicy, Protocol};
-pub use compile::refused;
 use compile::{Compiled, Peer, PortRule, PortSet, Rule};
 pub use nearest::{Miss, selector_text};
+pub use refused::refused;
 
 /// Which of the two sides of a connection a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -221,6 +223,16 @@ impl<'a> Evaluator<'a> {
         let peers = self.rule(id).and_then(|rule| rule.peers.as_ref());
         let is_block = |peer: &usize| self.peers.get(*peer).is_some_and(|p| p.block.is_some());
         peers.is_some_and(|peers| peers.iter().any(is_block))
+    }
+
+    /// Whether a rule lets anything of this network pass on this port, by address; exceptions aside.
+    pub fn touches(&self, id: RuleId, net: &IpNet, at: At) -> bool {
+        let Some(rule) = self.rule(id) else { return false };
+        let server = End::Address(net.network());
+        let is_port =
+            rule.ports.as_ref().is_none_or(|all| all.iter().any(|p| self.is_port(p, server, at)));
+        let peers = rule.peers.iter().flatten().filter_map(|peer| self.peers.get(*peer));
+        is_port && peers.filter_map(|peer| peer.block.as_ref()).any(|block| block.touches(net))
     }
 
     /// Whether a rule says which ports it is about.

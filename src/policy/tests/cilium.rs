@@ -12,9 +12,7 @@ const TO_DNS: &str = "{to: [{namespaceSelector: {matchLabels: {kubernetes.io/met
 fn egress(rules: &str) -> (World, Policies) {
     let (mut world, user, ..) = sock_shop();
     let dns = world.deployment("kube-system/coredns", "k8s-app=kube-dns");
-    let port = Port { port: PodPort::Number(5353), protocol: Protocol::Udp, name: "dns".into() };
-    let service = world.service("kube-system/kube-dns", &[dns], &[port]);
-    world.cluster.dns_services.push(service);
+    dns_service(&mut world, "kube-system/kube-dns", dns, 5353);
     let object = format!(
         "{{metadata: {{name: user-deployment-egress, namespace: sock-shop}}, spec: {{podSelector: {{matchLabels: \
          {{app: user}}}}, policyTypes: [Egress], egress: [{TO_DNS}{rules}]}}}}"
@@ -28,6 +26,19 @@ fn egress(rules: &str) -> (World, Policies) {
         peers: Vec::new(),
     };
     (world, Policies { complete: vec![policy], ..Policies::default() })
+}
+
+/// A DNS Service, whose pods answer on that port.
+fn dns_service(world: &mut World, name: &str, dns: WorkloadId, number: u16) {
+    let port = Port { port: PodPort::Number(number), protocol: Protocol::Udp, name: "dns".into() };
+    let service = world.service(name, &[dns], &[port]);
+    world.cluster.snapshot.services[service].ports = vec![ServicePort {
+        name: "dns".into(),
+        port: 53,
+        protocol: Protocol::Udp,
+        ..ServicePort::default()
+    }];
+    world.cluster.dns_services.push(service);
 }
 
 /// `user` asked for a name outside the cluster.
@@ -135,6 +146,23 @@ fn a_name_outside_comes_with_the_proxy_and_asks_for_its_ports() {
 }
 
 #[test]
+fn lookups_to_every_dns_workload_pass_the_proxy_and_nothing_else_does() {
+    let to =
+        |app: &str, port: u16| TO_DNS.replace("kube-dns", app).replace("5353", &port.to_string());
+    let (second, metrics) = (to("core", 53), to("kube-dns", 9153));
+    let (mut world, policies) = egress(&format!(", {second}, {metrics}"));
+    let core = world.deployment("kube-system/core", "k8s-app=core");
+    dns_service(&mut world, "kube-system/coredns", core, 53);
+    outside(&mut world, "api.payments.example");
+    let (document, _) = made(&world, &policies);
+    let rules = document["spec"]["egress"].as_sequence().unwrap();
+    let watched: Vec<bool> = (rules.iter())
+        .map(|rule| !rule["toPorts"].is_null() && !rule["toPorts"][0]["rules"].is_null())
+        .collect();
+    assert_eq!(watched, [true, true, false, false]);
+}
+
+#[test]
 fn names_of_others_and_ingress_policies_get_no_tofqdns() {
     let (mut world, user, ..) = sock_shop();
     outside(&mut world, "api.payments.example");
@@ -174,7 +202,7 @@ fn what_was_not_surely_asked_is_not_allowed() {
             },
             "autopath",
         ),
-        (|world| world.cluster.snapshot.dns_namespaces.clear(), "no rule leads to DNS pods"),
+        (|world| world.cluster.dns_services.clear(), "no rule leads to DNS pods"),
     ];
     for (change, why) in changes {
         let (mut world, policies) = egress("");

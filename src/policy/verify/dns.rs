@@ -1,111 +1,70 @@
-//! Every client's lookups are themselves a connection: to the DNS pods. A policy that cuts it cuts everything.
+//! Every client's lookups are themselves a connection: to the DNS pods. A policy that cuts it cuts everything. It never
+//! guesses which of several a client asks: what they do not agree on is for `judge` to call unknown.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::Cluster;
 use crate::cluster::backends::Port;
-use crate::cluster::workloads::WorkloadId;
-use crate::connections::{Client, Connection, Report, Server, ServerKind, Status};
+use crate::connections::lookups::Lookups;
+use crate::connections::{Client, Connection, Server, ServerKind, Status};
 use crate::log::Place;
-use crate::time::Time;
+use crate::policy::egress_dns::by_labels;
 
-/// One connection a client that can be named. `None`: the snapshot has no DNS Service.
-pub(super) fn lookups(report: &Report, cluster: &Cluster) -> Option<Vec<Connection>> {
-    let server = server(cluster)?;
-    let mut clients: BTreeMap<(&str, &str, &str), Asker> = BTreeMap::new();
-    for connection in &report.connections {
-        let asker = asker(&mut clients, &connection.client);
-        asker.queries += connection.queries;
-        asker.failed += connection.failed;
-        asker.lookups += connection.lookups;
-        asker.seen = join(asker.seen, connection.seen);
-        let first = (connection.seen.is_none(), connection.seen.map(|(t, _)| t), &connection.place);
-        if asker.first.as_ref().is_none_or(|known| first < *known) {
-            asker.first = Some(first);
-        }
-    }
-    for lookup in &report.failed_lookups {
-        asker(&mut clients, &lookup.client).failed += lookup.queries;
-    }
-    let server = Arc::new(server);
-    let named = clients.into_values().filter(|asker| asker.is_named());
-    Some(named.map(|asker| asker.connection(Arc::clone(&server))).collect())
+/// CoreDNS's own lookups, those of a cache, and those of nobody known say nothing here.
+pub(super) fn is_named(client: &Client) -> bool {
+    client.workload.is_some() || client.kind == "Node"
 }
 
-/// A client, and what it asked for in all.
-struct Asker<'a> {
-    client: Client,
-    queries: u64,
-    failed: u64,
-    lookups: u64,
-    seen: Option<(Time, Time)>,
-    first: Option<(bool, Option<Time>, &'a Place)>,
+/// One client's lookups, to one of [`servers`].
+pub(super) fn connection(of: &Lookups, server: &Arc<Server>) -> Connection {
+    Connection {
+        client: of.client.clone().into(),
+        server: Arc::clone(server),
+        names: [].into(),
+        queries: of.queries,
+        lookups: of.lookups,
+        failed: of.failed,
+        attempts: 0,
+        seen: of.seen,
+        status: vec![if of.lower_bound { Status::LowerBound } else { Status::Ok }],
+        proof: None,
+        place: of.place.clone().unwrap_or(Place { path: "".into(), line: 0 }),
+    }
 }
 
-fn asker<'m, 'a>(
-    clients: &'m mut BTreeMap<(&'a str, &'a str, &'a str), Asker<'a>>,
-    client: &'a Client,
-) -> &'m mut Asker<'a> {
-    let key = (client.namespace.as_str(), client.kind.as_str(), client.name.as_str());
-    let asker = clients.entry(key).or_insert_with(|| Asker {
-        client: client.clone(),
-        queries: 0,
-        failed: 0,
-        lookups: 0,
-        seen: None,
-        first: None,
+/// What may answer lookups, with those of its ports that do: the DNS Services that have pods; without one, what is a DNS
+/// workload by its labels, as the rule of egress policies has it; without that, a Service that has no pods. Those before
+/// the same pods are one.
+pub(super) fn servers(cluster: &Cluster) -> Vec<Arc<Server>> {
+    let of_services = cluster.dns_services.iter().filter_map(|index| service(*index, cluster));
+    let (mut found, empty): (Vec<Server>, Vec<Server>) = of_services.partition(|server| {
+        let backends = server.service.and_then(|index| cluster.backends.get(index));
+        let mut behind = backends.into_iter().flat_map(|backends| &backends.workloads);
+        !server.ports.is_empty() && behind.any(|workload| !workload.pods.is_empty())
     });
-    merge(&mut asker.client.pods, &client.pods);
-    merge(&mut asker.client.ips, &client.ips);
-    asker
-}
-
-fn merge<T: Ord + Clone>(mine: &mut Vec<T>, more: &[T]) {
-    mine.extend_from_slice(more);
-    mine.sort();
-    mine.dedup();
-}
-
-fn join(a: Option<(Time, Time)>, b: Option<(Time, Time)>) -> Option<(Time, Time)> {
-    match (a, b) {
-        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-        (one, other) => one.or(other),
+    if found.is_empty() {
+        found = by_workload(cluster);
     }
-}
-
-impl Asker<'_> {
-    /// CoreDNS's own lookups, those of a cache, and those of nobody known say nothing here.
-    fn is_named(&self) -> bool {
-        self.client.workload.is_some() || self.client.kind == "Node"
+    if found.is_empty() {
+        found.extend(empty.into_iter().next());
     }
-
-    fn connection(self, server: Arc<Server>) -> Connection {
-        Connection {
-            client: self.client.into(),
-            server,
-            names: [].into(),
-            queries: self.queries,
-            lookups: self.lookups,
-            failed: self.failed,
-            attempts: 0,
-            seen: self.seen,
-            status: vec![Status::Ok],
-            proof: None,
-            // One whose lookups all failed has no connection to show.
-            place: self
-                .first
-                .map_or(Place { path: "".into(), line: 0 }, |(_, _, place)| place.clone()),
+    let mut all: Vec<Arc<Server>> = Vec::new();
+    for server in found {
+        if !all.iter().any(|known| same_pods(known, &server)) {
+            all.push(server.into());
         }
     }
+    all
 }
 
-/// The DNS Service, with those of its ports that answer lookups. Of several the first that has pods.
-fn server(cluster: &Cluster) -> Option<Server> {
-    let has_pods =
-        |index: &&usize| cluster.backends[**index].workloads.iter().any(|b| !b.pods.is_empty());
-    let index =
-        *cluster.dns_services.iter().find(has_pods).or_else(|| cluster.dns_services.first())?;
+fn same_pods(a: &Server, b: &Server) -> bool {
+    let ports = |of: &Server| -> Vec<_> {
+        of.ports.iter().map(|port| (port.port.clone(), port.protocol)).collect()
+    };
+    a.workloads == b.workloads && ports(a) == ports(b)
+}
+
+fn service(index: usize, cluster: &Cluster) -> Option<Server> {
     let service = cluster.snapshot.services.get(index)?;
     let backends = cluster.backends.get(index)?;
     let answers = |port: &&Port| {
@@ -113,14 +72,31 @@ fn server(cluster: &Cluster) -> Option<Server> {
             service.ports.iter().filter(|p| p.name == port.name && p.protocol == port.protocol);
         of.into_iter().any(|p| p.port == 53)
     };
-    let workloads: Vec<WorkloadId> = backends.workloads.iter().map(|b| b.workload).collect();
     Some(Server {
         kind: ServerKind::Service,
         namespace: service.meta.namespace.clone(),
         name: service.meta.name.clone(),
         ports: backends.ports.iter().filter(answers).cloned().collect(),
-        workloads,
+        workloads: backends.workloads.iter().map(|b| b.workload).collect(),
         in_snapshot: Some(true),
         service: Some(index),
     })
+}
+
+/// Each stands for the Service before it, which the snapshot lacks, and bears the workload's name.
+fn by_workload(cluster: &Cluster) -> Vec<Server> {
+    let server = |(id, (ports, _))| {
+        let workload = cluster.workloads.get(id);
+        let port = |(port, protocol)| Port { port, protocol, name: String::new() };
+        Server {
+            kind: ServerKind::Service,
+            namespace: workload.namespace.clone(),
+            name: workload.name.clone(),
+            ports: std::collections::BTreeSet::into_iter(ports).map(port).collect(),
+            workloads: vec![id],
+            in_snapshot: Some(false),
+            service: None,
+        }
+    };
+    by_labels(cluster).into_iter().map(server).collect()
 }

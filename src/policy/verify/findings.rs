@@ -48,8 +48,10 @@ pub(super) fn all(judge: &Judge<'_>, cluster: &Cluster) -> Vec<Finding> {
         subject(judge, cluster, policy, &mut add);
     }
     for rule in judge.evaluator.rules() {
+        // Of a policy that is none, nothing more need be said.
         if let Some(policy) = judge.evaluator.policies.get(rule.policy)
             && namespaces.contains(policy.meta.namespace.as_str())
+            && refused(policy).is_none()
         {
             let mut add = |kind, what| {
                 findings.push(Finding { policy: rule.policy, rule: Some(rule), kind, what });

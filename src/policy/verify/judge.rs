@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::ends::{Named, Servers, clients, servers};
-use super::{Cut, Denial, Row, Verdict};
+use super::{Cut, Denial, Row, Verdict, dns};
 use crate::cluster::Cluster;
 use crate::cluster::model::Protocol;
-use crate::connections::Connection;
+use crate::connections::lookups::Lookups;
+use crate::connections::{Connection, Server};
 use crate::policy::evaluate::{At, Direction, End, Evaluator, Match, Miss, Outcome, RuleId};
 
 /// As many pairs are looked at for the nearest miss; all of one row are much alike.
@@ -17,7 +19,7 @@ const LOOKED_AT: usize = 64;
 /// Judges one connection after the other.
 pub(super) struct Judge<'a> {
     pub(super) evaluator: Evaluator<'a>,
-    cluster: &'a Cluster,
+    pub(super) cluster: &'a Cluster,
     /// Rule → the pods on its far side that were seen there.
     pub(super) used: BTreeMap<RuleId, BTreeSet<usize>>,
 }
@@ -38,12 +40,42 @@ struct Try<'g> {
     outcome: Rc<Outcome>,
 }
 
+impl Row {
+    /// It cannot be said, whatever was.
+    pub(super) fn doubt(&mut self, why: impl Into<String>) {
+        self.verdict = Verdict::Unknown;
+        self.unknown = Some(why.into());
+    }
+}
+
 impl<'a> Judge<'a> {
     pub(super) fn new(evaluator: Evaluator<'a>, cluster: &'a Cluster) -> Judge<'a> {
         Judge { evaluator, cluster, used: BTreeMap::new() }
     }
 
+    /// One client's lookups, to whatever may answer them; `None`: nothing is known that may.
+    pub(super) fn lookups(&mut self, of: &Lookups, dns: &[Arc<Server>]) -> Option<Row> {
+        let judge = |server| self.judge(dns::connection(of, server), true);
+        let all: Vec<(Row, Vec<End>)> = dns.iter().map(judge).collect();
+        let first = all.first()?.0.verdict;
+        let agree = all.iter().all(|(row, _)| row.verdict == first);
+        let (mut row, stuck) = all.into_iter().min_by_key(|(row, _)| row.verdict)?;
+        if !agree {
+            row.doubt(
+                "which of the cluster's DNS Services it asks is not known, and the policies do not treat them alike",
+            );
+        }
+        self.through_cache(&mut row, &stuck);
+        Some(row)
+    }
+
     pub(super) fn row(&mut self, connection: Connection, is_dns: bool) -> Row {
+        self.judge(connection, is_dns).0
+    }
+
+    /// Also the clients that reach no backing pod on any possible port.
+    fn judge(&mut self, connection: Connection, is_dns: bool) -> (Row, Vec<End>) {
+        let mut stuck = Vec::new();
         let mut row = Row {
             connection,
             is_dns,
@@ -57,12 +89,20 @@ impl<'a> Judge<'a> {
         match (clients, servers(&row.connection.server, self.cluster)) {
             (Err(why), _) | (_, Err(why)) => row.unknown = Some(why),
             (Ok(clients), Ok(Servers::Outside)) => self.outside(&clients, &mut row),
-            (Ok(clients), Ok(Servers::Inside(servers))) => self.inside(clients, servers, &mut row),
+            (Ok(clients), Ok(Servers::Inside(servers))) => {
+                stuck = self.inside(clients, servers, &mut row);
+            }
         }
-        row
+        (row, stuck)
     }
 
-    fn inside(&mut self, clients: Vec<Named>, servers: Vec<(Named, Vec<At>)>, row: &mut Row) {
+    /// The clients that reach nothing.
+    fn inside(
+        &mut self,
+        clients: Vec<Named>,
+        servers: Vec<(Named, Vec<At>)>,
+        row: &mut Row,
+    ) -> Vec<End> {
         // Where the other side's node counts, so does each pod's own.
         let has_class = |end: End| self.evaluator.class(end).is_some();
         let groups_clients = servers.iter().all(|(named, _)| has_class(named.end));
@@ -89,15 +129,18 @@ impl<'a> Judge<'a> {
             }
         }
         let passes = |wanted: Match| move |t: &&Try<'_>| t.outcome.passes() == wanted;
-        let is_denied = clients.iter().any(|client| {
-            let mut own = tries.iter().filter(|t| std::ptr::eq(t.client, client)).peekable();
+        let is_stuck = |client: &&Group| {
+            let mut own = tries.iter().filter(|t| std::ptr::eq(t.client, *client)).peekable();
             own.peek().is_some() && own.all(|t| t.outcome.passes() == Match::No)
-        });
+        };
+        let stuck: Vec<End> = (clients.iter().filter(is_stuck))
+            .flat_map(|client| client.members.iter().map(|member| member.end))
+            .collect();
         let (cut, open) = (
             tries.iter().any(|t| t.outcome.passes() == Match::No),
             tries.iter().any(|t| t.outcome.passes() == Match::Yes),
         );
-        row.verdict = if is_denied {
+        row.verdict = if !stuck.is_empty() {
             Verdict::Denied
         } else if cut && open {
             Verdict::Partly
@@ -121,6 +164,7 @@ impl<'a> Judge<'a> {
         let denied: Vec<&Try<'_>> = tries.iter().filter(passes(Match::No)).collect();
         row.cut = cuts(&denied);
         row.denials = self.denials(&denied);
+        stuck
     }
 
     /// SEMANTICS 8, External: which port is not known, so a rule that lists ports says neither yes nor no.

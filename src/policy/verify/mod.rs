@@ -2,8 +2,9 @@
 //! (SEMANTICS 8), and what is wrong with the policies themselves. Pure. It says nothing of what was not seen.
 //!
 //! `ends` names the pods and ports of both ends, `dns` makes a connection of every client's lookups, `judge` decides,
-//! `findings` looks at the policies. What a policy *means* is for [`super::evaluate`].
+//! `cache` what a NodeLocal DNSCache makes of that, `findings` looks at the policies. What a policy *means* is for [`super::evaluate`].
 
+mod cache;
 mod dns;
 mod ends;
 mod findings;
@@ -13,8 +14,10 @@ mod tests;
 
 use crate::cluster::Cluster;
 use crate::cluster::model::NetworkPolicy;
+use crate::connections::lookups::Lookups;
 use crate::connections::{Connection, Report};
 use crate::policy::evaluate::{Direction, Evaluator, RuleId};
+use judge::Judge;
 
 /// What the policies would do to what was seen.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +62,8 @@ impl Verdict {
 /// One connection's verdict.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What was seen. Of the lookups themselves: the client's queries, and the DNS Service.
+    /// What was seen. Of the lookups themselves: the DNS Service, and all that the client asked, of every type. Its
+    /// `queries` are then those that did not fail.
     pub connection: Connection,
     /// Whether these are the client's lookups themselves.
     pub is_dns: bool,
@@ -142,31 +146,38 @@ impl Kind {
     }
 }
 
-/// Judges every connection of an unfiltered report by these policies.
-pub fn verify(report: &Report, cluster: &Cluster, policies: &[NetworkPolicy]) -> Verdicts {
+/// Judges every connection of an unfiltered report, and every client's lookups, by these policies.
+pub fn verify(
+    report: &Report,
+    lookups: &[Lookups],
+    cluster: &Cluster,
+    policies: &[NetworkPolicy],
+) -> Verdicts {
+    let mut judge = Judge::new(Evaluator::new(cluster, policies), cluster);
+    let connections = report.connections.iter();
+    let mut rows: Vec<Row> =
+        connections.map(|connection| judge.row(connection.clone(), false)).collect();
     let mut notes = Vec::new();
-    let lookups = dns::lookups(report, cluster);
-    if lookups.is_none() {
-        notes.push(
-            "the snapshot has no DNS Service in kube-system or openshift-dns: whether lookups would still pass is not \
-             known"
-                .to_owned(),
-        );
+    let dns = dns::servers(cluster);
+    if dns.is_empty() {
+        notes.push(format!(
+            "the snapshot has no DNS Service and no DNS pods with their ports in {}: whether lookups would still pass \
+             is not known",
+            cluster.snapshot.dns_namespaces.join(", ")
+        ));
     }
-    let mut all: Vec<(Connection, bool)> =
-        report.connections.iter().map(|connection| (connection.clone(), false)).collect();
-    all.extend(lookups.unwrap_or_default().into_iter().map(|connection| (connection, true)));
-    all.sort_by(|(a, a_dns), (b, b_dns)| {
-        let key = |c: &Connection| {
-            (c.client.namespace.clone(), c.client.kind.clone(), c.client.name.clone())
-        };
-        (key(a), a_dns).cmp(&(key(b), b_dns))
-    });
-    let mut judge = judge::Judge::new(Evaluator::new(cluster, policies), cluster);
-    let rows: Vec<Row> =
-        all.into_iter().map(|(connection, is_dns)| judge.row(connection, is_dns)).collect();
+    let named = lookups.iter().filter(|lookups| dns::is_named(&lookups.client));
+    rows.extend(named.filter_map(|lookups| judge.lookups(lookups, &dns)));
+    rows.sort_by(|a, b| a.order().cmp(&b.order()));
     let findings = findings::all(&judge, cluster);
     Verdicts { rows, findings, notes }
+}
+
+impl Row {
+    fn order(&self) -> (&str, &str, &str, bool) {
+        let client = &self.connection.client;
+        (&client.namespace, &client.kind, &client.name, self.is_dns)
+    }
 }
 
 impl Verdicts {

@@ -6,7 +6,8 @@
 //!  "summary": {"denied": 1, "partly": 0, "unknown": 2, "allowed": 30},
 //!  "policies": [{"namespace": "shop", "name": "db", "file": "policies/db.yaml"}],     file null: the snapshot's own
 //!  "verdicts": [{"verdict": "denied", "lookups": false,             lookups: the client's lookups themselves
-//!                "connection": {…},                   as in a ConnectionReport; of lookups `evidence` may be null
+//!                "connection": {…},                   as in a ConnectionReport; of lookups all that the client asked, of every
+//!                                                     type: `queries` did not fail, and `evidence` may be null
 //!                "allowedBy": [{"policy": {"namespace": "shop", "name": "db"}, "direction": "ingress", "rule": 0}],
 //!                "denials": [{"direction": "ingress", "isolatedBy": [{"namespace": "shop", "name": "db"}],
 //!                             "nearest": {…} or null,                 as in allowedBy

@@ -4,17 +4,57 @@ use super::*;
 
 #[test]
 fn what_the_api_would_refuse_is_named() {
+    let block = |except: &str| {
+        format!(
+            "shop: {{ingress: [{{from: [{{ipBlock: {{cidr: 10.0.0.0/8, except: [{except}]}}}}]}}]}}"
+        )
+    };
+    let port = |port: &str| format!("shop: {{egress: [{{}}, {{ports: [{{port: {port}}}]}}]}}");
+    let labels = |labels: &str| {
+        format!("shop: {{egress: [{{to: [{{podSelector: {{matchLabels: {{{labels}}}}}}}]}}]}}")
+    };
     for (text, expected) in [
         ("shop: {ingress: [{from: [{}]}]}", "without selector"),
         (
             "shop: {ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}, podSelector: {}}]}]}",
             "cannot have selectors too",
         ),
-        ("shop: {ingress: [{from: [{ipBlock: {cidr: 10.0.0.0}}]}]}", "no CIDR"),
-        ("shop: {ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [x]}}]}]}", "no CIDR"),
-        ("shop: {ingress: [{ports: [{endPort: 9}]}]}", "endPort needs a port"),
-        ("shop: {ingress: [{ports: [{port: web, endPort: 9}]}]}", "endPort needs a port"),
-        ("shop: {ingress: [{ports: [{port: 10, endPort: 9}]}]}", "endPort 9 does not fit"),
+        (
+            "shop: {ingress: [{from: [{ipBlock: {cidr: 10.0.0.0}}]}]}",
+            "spec.ingress[0].from[0].ipBlock.cidr: \"10.0.0.0\" is no CIDR",
+        ),
+        (&block("0.0.0.0/0, x"), "ipBlock.except[0]: 0.0.0.0/0 is not a part of 10.0.0.0/8"),
+        (&block("x"), "ipBlock.except[0]: \"x\" is no CIDR"),
+        (&block("10.1.0.0/16, 11.0.0.0/16"), "except[1]: 11.0.0.0/16 is not a part of 10.0.0.0/8"),
+        (&block("10.0.0.0/8"), "except[0]: 10.0.0.0/8 is not a part of 10.0.0.0/8"),
+        (&block("'fd00::/64'"), "except[0]: fd00::/64 is not a part of 10.0.0.0/8"),
+        (&block("10.1.0.0/16, 10.2.3.4/32"), ""),
+        (&port("'5432'"), "spec.egress[1].ports[0].port: \"5432\" is text"),
+        (&port("Web"), "\"Web\" is no name of a port"),
+        (&port("a-name-too-long-for-it"), "is no name of a port"),
+        (&port("''"), "\"\" is no name of a port"),
+        (&port("web-2"), ""),
+        (&port("5432"), ""),
+        (&labels("app: 'a b'"), "to[0].podSelector.matchLabels: \"a b\" is no value of a label"),
+        (&labels("'a b': x"), "podSelector.matchLabels: \"a b\" is no key of a label"),
+        (&labels("A.B/c: x"), "\"A.B/c\" is no key of a label"),
+        (&labels("a.b/C_d: ''"), ""),
+        (
+            "shop: {podSelector: {matchExpressions: [{key: a, operator: NotIn, values: [b, c/d]}]}}",
+            "spec.podSelector.matchExpressions[0]: \"c/d\" is no value of a label",
+        ),
+        (
+            "shop: {podSelector: {matchExpressions: [{key: '', operator: Exists}]}}",
+            "\"\" is no key of a label",
+        ),
+        ("shop: {policyTypes: [Ingress, Egress, Egress]}", "at most two"),
+        ("Shop: {}", "metadata.namespace: \"Shop\""),
+        ("shop: {ingress: [{ports: [{endPort: 9}]}]}", "endPort: it needs a port"),
+        ("shop: {ingress: [{ports: [{port: web, endPort: 9}]}]}", "endPort: it needs a port"),
+        (
+            "shop: {ingress: [{ports: [{port: 10, endPort: 9}]}]}",
+            "ports[0].endPort: 9 does not fit port 10",
+        ),
         ("shop: {ingress: [{ports: [{port: 70000}]}]}", "70000 is no port"),
         ("shop: {ingress: [{ports: [{port: 1, protocol: tcp}]}]}", "none of TCP"),
         ("shop: {policyTypes: [ingress]}", "neither Ingress nor Egress"),
@@ -28,6 +68,23 @@ fn what_the_api_would_refuse_is_named() {
         let policies = policies(&[text]);
         let got = refused(&policies[0]).unwrap_or_default();
         assert!(got.contains(expected) && got.is_empty() == expected.is_empty(), "{text}: {got}");
+    }
+}
+
+#[test]
+fn no_rule_of_a_policy_that_the_api_would_refuse_matches_anything() {
+    let cluster = world();
+    let passes = |text: &str| {
+        let policies = policies(&[text]);
+        let mut evaluator = Evaluator::new(&cluster, &policies);
+        let at = At { port: 5432, protocol: Protocol::Tcp };
+        let outcome = evaluator.outcome(end(&cluster, "shop/web"), end(&cluster, "shop/db"), at);
+        outcome.passes()
+    };
+    assert_eq!(passes("shop: {ingress: [{from: [{podSelector: {}}]}]}"), Match::Yes);
+    for fault in ["ports: [{port: '1'}]", "from: [{}]", "from: [{ipBlock: {cidr: x}}]"] {
+        let text = format!("shop: {{ingress: [{{from: [{{podSelector: {{}}}}]}}, {{{fault}}}]}}");
+        assert_eq!(passes(&text), Match::No, "{fault}");
     }
 }
 
