@@ -86,8 +86,16 @@ fn behind<'a>(index: &Index<'a>, service: &'a Service, slices: &[usize]) -> Back
     let matching = index.pods.matching(service);
     let (seats, foreign) = seats(&slices, &matching, &index.snapshot.pods);
     let mut found: BTreeMap<WorkloadId, Behind> = BTreeMap::new();
-    for (pod, slice) in seats {
+    for &(pod, slice) in &seats {
         found.entry(index.workloads.of_pod[pod]).or_default().add(index.snapshot, pod, Some(slice));
+    }
+    // One that no slice lists yet is behind the Service soon, and may have another number for a named port.
+    let is_seated = |pod: &usize| seats.binary_search_by_key(pod, |(pod, _)| *pod).is_ok();
+    for pod in matching.iter().filter(|pod| !is_seated(pod)) {
+        if let Some(behind) = found.get_mut(&index.workloads.of_pod[*pod]) {
+            let containers = &index.snapshot.pods[*pod].containers;
+            behind.members.push(Member { containers, slice: None });
+        }
     }
     if found.is_empty() {
         for pod in matching {

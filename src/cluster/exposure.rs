@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Cluster;
 use super::aliases::Lead;
 use super::backends::{PodPort, Port};
-use super::endpoints::written_by_hand;
+use super::endpoints::{foreign_pods, written_by_hand};
 use super::model::{Entrance, Labels, Meta, Monitor, Pod, Service, TargetPort, Watched};
 use super::selector::matches;
 use super::workloads::{Workload, WorkloadId};
@@ -118,6 +118,13 @@ impl Found<'_> {
             let workloads: BTreeSet<WorkloadId> = listed.pods.iter().filter_map(of).collect();
             found.extend(workloads.into_iter().map(|id| (id, listed.ports.clone())));
         }
+        // Pods that are not its own, too: what comes in goes wherever the slices say.
+        let ports = self.cluster.backends.get(service).map_or(&[][..], |all| &all.ports);
+        let of = |pod: usize| self.cluster.workloads.of_pod.get(pod).copied();
+        let mut foreign: BTreeSet<WorkloadId> =
+            foreign_pods(self.cluster, service).into_iter().filter_map(of).collect();
+        foreign.retain(|id| !found.iter().any(|(known, _)| known == id));
+        found.extend(foreign.into_iter().map(|id| (id, ports.to_vec())));
         found
     }
 

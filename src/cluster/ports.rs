@@ -75,7 +75,9 @@ pub(super) fn resolve(service: &Service, members: &[Member]) -> (Vec<Port>, Port
         let port_is =
             |pod_port| Port { port: pod_port, protocol: port.protocol, name: port.name.clone() };
         match (&port.target, numbers.len()) {
-            // No pod has it yet, or they disagree: each resolves the name itself.
+            // No pod declares it: the name resolves on none, and leads nowhere.
+            (TargetPort::Name(_), 0) if !members.is_empty() => {}
+            // There is no pod yet, or they disagree: each resolves the name itself.
             (TargetPort::Name(name), 0 | 2..) => {
                 ports.insert(port_is(PodPort::Name(name.clone())));
             }

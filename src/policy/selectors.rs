@@ -142,11 +142,13 @@ fn choose(cluster: &Cluster, workload: &Workload) -> Result<(LabelSelector, &'st
         return check(selector.clone(), "the controller's own selector");
     }
     let template = controller.map(|c| &c.template_labels).filter(|labels| !labels.is_empty());
-    let mut pods: Vec<_> = present(cluster, workload).map(|pod| &pod.meta.labels).collect();
-    if pods.is_empty() && template.is_none() {
-        let all = workload.pods.iter().filter_map(|pod| cluster.snapshot.pods.get(*pod));
-        pods = all.map(|pod| &pod.meta.labels).collect();
-    }
+    // Without a template, those that have ended say which labels change from run to run: the next one asks too.
+    let all = || workload.pods.iter().filter_map(|pod| cluster.snapshot.pods.get(*pod));
+    let pods: Vec<&Pod> = match template {
+        Some(_) => present(cluster, workload).collect(),
+        None => all().collect(),
+    };
+    let pods = pods.into_iter().map(|pod| &pod.meta.labels);
     let source = match template {
         Some(_) => "the labels of its template, less those that change",
         None if workload.kind == "Pod" => "its labels, less those that change",

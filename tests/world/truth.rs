@@ -243,15 +243,18 @@ impl World {
         }
         let asked =
             of.ports.iter().filter(|(name, ..)| only.is_none_or(|only| only.contains(name)));
+        // A name that none of them declares leads nowhere.
         asked
-            .map(|(_, protocol, target)| {
+            .filter_map(|(_, protocol, target)| {
                 let numbers: BTreeSet<u16> =
                     members.iter().filter_map(|pod| self.resolve(*pod, target, protocol)).collect();
-                match (target, numbers.first()) {
-                    (Ok(number), _) => (Ok(*number), *protocol),
-                    (Err(_), Some(number)) if numbers.len() == 1 => (Ok(*number), *protocol),
-                    (Err(name), _) => (Err(name.clone()), *protocol),
-                }
+                let target = match (target, numbers.first()) {
+                    (Ok(number), _) => Ok(*number),
+                    (Err(_), None) => return None,
+                    (Err(_), Some(number)) if numbers.len() == 1 => Ok(*number),
+                    (Err(name), _) => Err(name.clone()),
+                };
+                Some((target, *protocol))
             })
             .collect()
     }
@@ -279,8 +282,7 @@ impl World {
             return Some(selector.clone());
         }
         let mut labels = made.labels.clone();
-        let pods: Vec<_> =
-            self.pods.iter().filter(|pod| pod.load == load && !pod.finished).collect();
+        let pods: Vec<_> = self.pods.iter().filter(|pod| pod.load == load).collect();
         if made.kind == "Rollout" {
             labels = pods.first()?.labels.clone();
             labels.retain(|key, value| pods.iter().all(|pod| pod.labels.get(key) == Some(value)));

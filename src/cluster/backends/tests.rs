@@ -241,8 +241,8 @@ fn a_target_port_is_a_number_or_a_containers_port_of_that_name_and_protocol() {
         ("http:80:web", "other:1 web:8080", " 8080/TCP=http"),
         ("dns:53:dns/UDP", "dns:1053 dns:5353/UDP", " 5353/UDP=dns"),
         (":80:8080 m:81:9090", "", " 8080/TCP 9090/TCP=m"),
-        // Nothing declares it: each pod that comes resolves it.
-        ("http:80:web", "other:1", " web/TCP=http"),
+        // Nothing declares it: it leads nowhere.
+        ("http:80:web", "other:1", ""),
     ] {
         check(
             service("shop", "web", "app=web", port),
@@ -250,6 +250,21 @@ fn a_target_port_is_a_number_or_a_containers_port_of_that_name_and_protocol() {
             vec![of("a", "10.0.0.1", "web", "app=web", declared)],
             &[&format!("shop/Deployment/web [a]{expected}"), &format!("TargetPort{expected}")],
         );
+    }
+}
+
+#[test]
+fn a_pod_that_no_slice_lists_yet_keeps_the_name_of_a_port_that_it_has_elsewhere() {
+    let slices = || vec![slice("shop", "web", "http:8080", &[("10.0.0.1", "a")])];
+    let pods = |number: &str| {
+        let old = of("a", "10.0.0.1", "blue", "app=web", "http:8080");
+        vec![old, of("b", "10.0.0.2", "blue", "app=web", number)]
+    };
+    let named = || service("shop", "web", "app=web", "http:80:http");
+    for (declared, expected) in [("http:9090", "http/TCP=http"), ("http:8080", "8080/TCP=http")] {
+        let rows =
+            [format!("shop/Deployment/blue [a] {expected}"), format!("EndpointSlice {expected}")];
+        check(named(), slices(), pods(declared), &[&rows[0], &rows[1]]);
     }
 }
 

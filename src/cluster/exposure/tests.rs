@@ -295,3 +295,21 @@ fn a_host_port_exposes_its_pods_and_those_that_a_template_will_make() {
     snapshot.pods[0].containers = vec![container(None)];
     check(snapshot, &[]);
 }
+
+#[test]
+fn pods_that_a_service_does_not_select_are_exposed_where_its_slices_list_them() {
+    let mut snapshot = world();
+    let front = snapshot.services.iter_mut().find(|service| service.meta.name == "api").unwrap();
+    front.kind = "LoadBalancer".into();
+    let foreign = pod("shop", "yy-1", "10.0.0.9");
+    snapshot.pods.push(owned(foreign, "StatefulSet", "yy", "app=yy"));
+    snapshot.slices = vec![slice("shop", "api", "http:8080", &[("10.0.0.9", "yy-1")])];
+    let why = "LoadBalancer: it is reached from outside, by type LoadBalancer of Service shop/api; from outside the cluster";
+    check(
+        snapshot,
+        &[
+            &format!("api: {why}, on 8080/TCP, 9090/TCP"),
+            &format!("yy: {why}, on 8080/TCP, 9090/TCP"),
+        ],
+    );
+}

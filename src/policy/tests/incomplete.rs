@@ -187,6 +187,10 @@ fn a_foreign_owner_is_selected_by_what_its_pods_have_in_common() {
     world.asked(web, service);
     let selector = &world.only()["spec"]["podSelector"]["matchLabels"];
     assert_eq!(serde_yaml::to_string(selector).unwrap(), "app: api\n");
+    // One that has ended too: the label that its run alone bears selects no other.
+    world.cluster.lifetimes[2].finished = true;
+    let selector = &world.only()["spec"]["podSelector"]["matchLabels"];
+    assert_eq!(serde_yaml::to_string(selector).unwrap(), "app: api\n");
 }
 
 #[test]
