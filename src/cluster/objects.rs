@@ -33,7 +33,8 @@ pub(crate) fn read(shell: &Shell<'_>, dns_namespaces: &[String]) -> Read {
         }
         "Pod" => pod::read(shell, &mut notes).map(|(pod, time)| Object::Pod(Box::new(pod), time)),
         "Service" => network::service(shell, &mut notes).map(Box::new).map(Object::Service),
-        "EndpointSlice" => network::slice(shell, &mut notes).map(Box::new).map(Object::Slice),
+        "EndpointSlice" => network::slice(shell, &mut notes)
+            .map(|slice| slice.map_or(Object::Nothing, |slice| Object::Slice(Box::new(slice)))),
         "Endpoints" => network::endpoints(shell, &mut notes).map(Object::Endpoints),
         "NetworkPolicy" => network::policy(shell).map(Box::new).map(Object::Policy),
         "Namespace" => meta::read(shell).map(Box::new).map(Object::Namespace),
