@@ -47,19 +47,22 @@ pub struct Snapshot {
     pub skipped: BTreeMap<String, u64>,
     /// Objects of a kind that kico reads, which could not be read: lower-case fragments that name them. Not empty: exit 3.
     pub broken: Vec<String>,
-    /// Of those, what might have led traffic to pods.
+    /// Of those, what might have led traffic to pods, or have been pods.
     pub hidden: Vec<Hidden>,
     /// Files that the walk of a directory passed by, since they hold no Kubernetes objects: fragments that name them.
     pub ignored: Vec<String>,
 }
 
-/// An object that could not be read, and might have led traffic to pods.
+/// An object that could not be read, and might have led traffic to pods, or have been one that a policy's labels fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hidden {
     /// `Ingress shop/web`
     pub object: String,
     /// The one namespace where the pods are, if there can be no other.
     pub namespace: Option<String>,
+    /// Whether it says which pods there are, as pods, controllers, Services and their endpoints do: it counts for both
+    /// directions, and where the peers are too.
+    pub pods: bool,
 }
 
 /// One `--snapshot`: when it was taken, and what of it bears on which pods were gone by then.

@@ -33,7 +33,8 @@ pub(crate) fn read(shell: &Shell<'_>, dns_namespaces: &[String]) -> Read {
         }
         "Pod" => pod::read(shell, &mut notes).map(|(pod, time)| Object::Pod(Box::new(pod), time)),
         "Service" => network::service(shell, &mut notes).map(Box::new).map(Object::Service),
-        "EndpointSlice" => network::slice(shell, &mut notes).map(Box::new).map(Object::Slice),
+        "EndpointSlice" => network::slice(shell, &mut notes)
+            .map(|slice| slice.map_or(Object::Nothing, |slice| Object::Slice(Box::new(slice)))),
         "Endpoints" => network::endpoints(shell, &mut notes).map(Object::Endpoints),
         "NetworkPolicy" => network::policy(shell).map(Box::new).map(Object::Policy),
         "Namespace" => meta::read(shell).map(Box::new).map(Object::Namespace),
@@ -70,19 +71,27 @@ pub(crate) fn read(shell: &Shell<'_>, dns_namespaces: &[String]) -> Read {
     }
 }
 
-/// An object that could not be read, and might have led traffic to pods: what it was, and the one namespace in which those
-/// pods are, if there can be no other.
+/// What an object that could not be read may hide: traffic that it led to pods, or the pods themselves and what says which
+/// there are. One without a kind may have been anything.
 fn hidden(shell: &Shell<'_>) -> Option<model::Hidden> {
-    let own = matches!(shell.kind, "Ingress" | "Service");
-    let leads = own
-        || shell.kind.ends_with("Route")
-        || shell.kind.ends_with("WebhookConfiguration")
-        || matches!(shell.kind, "Gateway" | "APIService" | "CustomResourceDefinition")
-        || matches!(shell.kind, "ServiceMonitor" | "PodMonitor");
-    leads.then(|| model::Hidden {
-        object: format!("{} {}", shell.kind, meta::who(shell)),
-        namespace: own.then(|| meta::namespace(shell)).flatten(),
-    })
+    let pods = match shell.kind {
+        "" | "Pod" | "Namespace" | "Service" | "EndpointSlice" | "Endpoints" => true,
+        "ReplicaSet" | "Deployment" | "DaemonSet" | "StatefulSet" | "Job" | "CronJob" => true,
+        "Ingress" | "Gateway" | "APIService" | "CustomResourceDefinition" => false,
+        "ServiceMonitor" | "PodMonitor" => false,
+        kind if kind.ends_with("Route") || kind.ends_with("WebhookConfiguration") => false,
+        _ => return None,
+    };
+    let namespace = match shell.kind {
+        "Namespace" => meta::name(shell),
+        // What somebody wrote by hand may lead to any pod.
+        "" | "EndpointSlice" | "Endpoints" => None,
+        "Ingress" => meta::namespace(shell),
+        _ if pods => meta::namespace(shell),
+        _ => None,
+    };
+    let kind = if shell.kind.is_empty() { "object" } else { shell.kind };
+    Some(model::Hidden { object: format!("{kind} {}", meta::who(shell)), namespace, pods })
 }
 
 /// An object as it was read, and what of it could not be: fragments that begin with its kind and name.

@@ -18,6 +18,9 @@ use crate::cluster::workloads::WorkloadId;
 pub(super) const UNLABELLED: &str =
     "pods are selected by their namespace's label kubernetes.io/metadata.name, which is lacking";
 
+const MAY_LEAD: &str = "what could not be read may lead to it";
+const MAY_FIT: &str = "its rules may fit or lack pods of what could not be read";
+
 /// Why a workload is never the subject of a policy.
 pub(super) fn unfit(id: WorkloadId, cluster: &Cluster) -> Option<String> {
     let workload = cluster.workloads.get(id);
@@ -76,13 +79,31 @@ pub(super) fn exposed(cluster: &Cluster) -> BTreeMap<WorkloadId, Vec<String>> {
     reasons
 }
 
-/// The objects that could not be read and might lead to the pods of this namespace, as a reason.
-pub(super) fn hidden(cluster: &Cluster, namespace: &str) -> Option<String> {
-    let all = cluster.snapshot.hidden.iter();
-    let here = all.filter(|hidden| hidden.namespace.as_deref().is_none_or(|own| own == namespace));
-    let objects: BTreeSet<&str> = here.map(|hidden| hidden.object.as_str()).collect();
-    let list = comment::list(objects.iter().copied(), comment::SHOWN);
-    (!objects.is_empty()).then(|| format!("what could not be read may lead to it: {list}"))
+/// The objects that could not be read and may have a part in a policy of a subject in `namespace` with peers in `peers`, as
+/// reasons: what may lead to the subject, and what may be pods that its labels or its peers' fit.
+pub(super) fn hidden(
+    cluster: &Cluster,
+    direction: Direction,
+    namespace: &str,
+    peers: &BTreeSet<&str>,
+) -> Vec<String> {
+    let here = |own: &str| own == namespace;
+    let leads = cluster.snapshot.hidden.iter().filter(|hidden| {
+        let in_place = hidden.namespace.as_deref().is_none_or(here);
+        direction == Direction::Ingress && !hidden.pods && in_place
+    });
+    let pods = cluster.snapshot.hidden.iter().filter(|hidden| {
+        let near = |own: &str| here(own) || peers.contains(own);
+        hidden.pods && hidden.namespace.as_deref().is_none_or(near)
+    });
+    let reason = |words: &str, objects: BTreeSet<&str>| {
+        let list = comment::list(objects.iter().copied(), comment::SHOWN);
+        (!objects.is_empty()).then(|| format!("{words}: {list}"))
+    };
+    let leads = leads.map(|hidden| hidden.object.as_str()).collect();
+    let pods = pods.map(|hidden| hidden.object.as_str()).collect();
+    let reasons = [reason(MAY_LEAD, leads), reason(MAY_FIT, pods)];
+    reasons.into_iter().flatten().collect()
 }
 
 /// Which of these namespaces the snapshot shows without the label that selects their pods, as a reason: the rule is right,

@@ -130,16 +130,23 @@ impl Side<'_> {
             for (id, exposed) in exposed.filter(|(id, _)| allowed.contains_key(id)) {
                 reasons.entry(id).or_default().extend(exposed);
             }
-            for id in allowed.keys() {
-                let namespace = &cluster.workloads.get(*id).namespace;
-                reasons.entry(*id).or_default().extend(hidden(cluster, namespace));
-            }
         }
         let dns = self.first.iter().flat_map(|dns| &dns.workloads);
-        for (id, peers) in &allowed {
+        let nothing = BTreeMap::new();
+        let alone = self.dns_alone.iter().filter(|id| {
+            direction == Direction::Egress
+                && reasons.contains_key(*id)
+                && !allowed.contains_key(*id)
+        });
+        let alone: Vec<_> = alone.map(|id| (id, &nothing)).collect();
+        for (id, peers) in allowed.iter().chain(alone) {
             let others = peers.keys().filter_map(Peer::workload).chain(dns.clone().copied());
-            let namespaces = others.map(|id| cluster.workloads.get(id).namespace.as_str());
-            reasons.entry(*id).or_default().extend(unlabelled(cluster, &namespaces.collect()));
+            let namespaces =
+                others.map(|id| cluster.workloads.get(id).namespace.as_str()).collect();
+            let own = &cluster.workloads.get(*id).namespace;
+            let reasons = reasons.entry(*id).or_default();
+            reasons.extend(unlabelled(cluster, &namespaces));
+            reasons.extend(hidden(cluster, direction, own, &namespaces));
         }
         together(self, &allowed, &matched, &names, &mut reasons, (selectors, cluster));
 
@@ -154,7 +161,6 @@ impl Side<'_> {
             options,
             selectors,
         };
-        let nothing = BTreeMap::new();
         for (&id, reasons) in &reasons {
             let alone = direction == Direction::Egress && self.dns_alone.contains(&id);
             match allowed.get(&id).or_else(|| alone.then_some(&nothing)) {

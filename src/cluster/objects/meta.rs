@@ -56,6 +56,12 @@ pub(super) fn namespace(shell: &Shell<'_>) -> Option<String> {
     who.namespace.filter(|namespace| !namespace.is_empty())
 }
 
+/// The name of an object that need not be whole, if it says one.
+pub(super) fn name(shell: &Shell<'_>) -> Option<String> {
+    let who: Who = field(shell, "metadata").ok()?;
+    who.name.filter(|name| !name.is_empty())
+}
+
 /// A field of the object's top level; absent or `null` is its default.
 pub(super) fn field<'a, T>(shell: &Shell<'a>, name: &str) -> Result<T, String>
 where

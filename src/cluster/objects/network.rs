@@ -44,9 +44,15 @@ pub(super) fn service(
     })
 }
 
-/// An EndpointSlice.
-pub(super) fn slice(shell: &Shell<'_>, notes: &mut Vec<String>) -> Result<EndpointSlice, String> {
+/// An EndpointSlice. One of names, which no kube-proxy looks at, is none.
+pub(super) fn slice(
+    shell: &Shell<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Option<EndpointSlice>, String> {
     let meta = meta::read(shell)?;
+    if shell.word("addressType") == Some("FQDN") {
+        return Ok(None);
+    }
     let endpoints: Vec<RawEndpoint<'_>> = meta::field(shell, "endpoints")?;
     let ports: Vec<RawEndpointPort> = meta::field(shell, "ports")?;
     let service = meta.labels.get("kubernetes.io/service-name").unwrap_or_default().to_owned();
@@ -59,7 +65,7 @@ pub(super) fn slice(shell: &Shell<'_>, notes: &mut Vec<String>) -> Result<Endpoi
         }
     });
     let endpoints = endpoints.collect();
-    Ok(EndpointSlice { service, endpoints, ports: read_ports(ports), meta })
+    Ok(Some(EndpointSlice { service, endpoints, ports: read_ports(ports), meta }))
 }
 
 /// Legacy Endpoints, which bear their Service's name: a slice for each subset.

@@ -9,13 +9,14 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 /// The fields that some kind needs; all others are skipped as they are met.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 11] = [
     "apiVersion",
     "kind",
     "metadata",
     "spec",
     "status",
     "data",
+    "addressType",
     "endpoints",
     "ports",
     "subsets",

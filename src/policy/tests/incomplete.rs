@@ -359,7 +359,12 @@ fn what_could_not_be_read_and_may_lead_to_it_makes_a_policy_incomplete() {
     let hidden = |object: &str, namespace: Option<&str>| Hidden {
         object: object.into(),
         namespace: namespace.map(str::to_owned),
+        pods: object.starts_with("Pod"),
     };
+    world.cluster.snapshot.hidden = vec![hidden("Pod bank/web", Some("bank"))];
+    assert_eq!(world.build().complete.len(), 1);
+    world.cluster.snapshot.hidden = vec![hidden("Pod sock-shop/x", Some("sock-shop"))];
+    world.leaves_out("its rules may fit or lack pods of what could not be read: Pod sock-shop/x");
     world.cluster.snapshot.hidden = vec![hidden("Ingress bank/web", Some("bank"))];
     assert_eq!(world.build().complete.len(), 1);
     world.cluster.snapshot.hidden.push(hidden("HTTPRoute bank/web", None));

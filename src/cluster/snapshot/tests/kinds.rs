@@ -276,3 +276,17 @@ fn a_corefile_counts_only_where_the_clusters_dns_is() {
     assert_eq!(found, ["dns", "kube-system", "openshift-dns"]);
     assert_eq!(snapshot.dns_namespaces, ["dns", "kube-system", "openshift-dns"]);
 }
+
+#[test]
+fn an_endpoint_slice_of_names_is_passed_by_without_a_word() {
+    let slice = |kind: &str, address: &str| {
+        format!(
+            r#"{{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "{kind}",
+                "metadata": {{"name": "x", "namespace": "a"}}, "endpoints": [{{"addresses": ["{address}"]}}]}}"#
+        )
+    };
+    let names = read(&slice("FQDN", "db.example.com"));
+    assert_eq!((names.slices.len(), names.broken.len(), names.hidden.len()), (0, 0, 0));
+    let addresses = read(&slice("IPv4", "db.example.com"));
+    assert_eq!((addresses.slices.len(), addresses.broken.len()), (1, 1));
+}

@@ -84,6 +84,31 @@ fn an_object_must_have_a_name_and_a_kind_and_true_times() {
 }
 
 #[test]
+fn what_could_not_be_read_may_hide_pods_in_its_namespace_or_anywhere() {
+    for (kind, expected) in [
+        ("Pod", Some((Some("a"), true))),
+        ("StatefulSet", Some((Some("a"), true))),
+        ("Service", Some((Some("a"), true))),
+        ("Namespace", Some((Some("x"), true))),
+        ("EndpointSlice", Some((None, true))),
+        ("Endpoints", Some((None, true))),
+        ("", Some((None, true))),
+        ("Ingress", Some((Some("a"), false))),
+        ("HTTPRoute", Some((None, false))),
+        ("ServiceMonitor", Some((None, false))),
+        ("Node", None),
+        ("NetworkPolicy", None),
+    ] {
+        let meta = json!({"name": "x", "namespace": "a", "labels": 7});
+        let snapshot = read(&list(&[json!({"kind": kind, "metadata": meta})]));
+        assert_eq!(snapshot.broken.len(), 1, "{kind}");
+        let hidden = snapshot.hidden.first();
+        let said = hidden.map(|hidden| (hidden.namespace.as_deref(), hidden.pods));
+        assert_eq!(said, expected, "{kind}");
+    }
+}
+
+#[test]
 fn an_address_that_is_none_is_named_and_dropped() {
     let mut web = pod("a", "web", "10.0.0.1");
     web["status"]["podIPs"] = json!([{"ip": "10.0.0.1"}, {"ip": "10.0.0.256"}, {"ip": ""}, {}]);

@@ -4,6 +4,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 
 use super::*;
+use crate::cluster::model::Hidden;
 
 /// `user` and its peers, which have bare names.
 const USER: &str = "sock-shop/user-deployment-egress of app=user";
@@ -271,4 +272,19 @@ fn w30_egress_a_cluster_that_enforces_no_policy_is_named() {
     assert!(says(&world));
     world.controller("DaemonSet", "kube-system/canal", "app=canal");
     assert!(!says(&world));
+}
+
+#[test]
+fn a_pod_that_could_not_be_read_counts_beside_the_subject_the_peers_and_the_dns() {
+    for (namespace, is_complete) in [("shop", false), ("kube-system", false), ("bank", true)] {
+        let mut world = World::new();
+        world.dns(53);
+        let web = world.deployment("shop/web", "app=web");
+        let api = world.deployment("shop/api", "app=api");
+        let service = world.service("shop/api", &[api], &[named("http", 8080, Protocol::Tcp)]);
+        world.asked(web, service);
+        world.cluster.snapshot.hidden =
+            vec![Hidden { object: "Pod x".into(), namespace: Some(namespace.into()), pods: true }];
+        assert_eq!(world.one().1.is_empty(), is_complete, "{namespace}");
+    }
 }
