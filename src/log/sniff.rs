@@ -26,12 +26,34 @@ pub(crate) fn kind(head: &[u8]) -> Kind {
     if let Some(kind) = magic(head) {
         return kind;
     }
+    tally(head).unwrap_or_else(|| match is_kubernetes(head) {
+        true => Kind::Kubernetes,
+        false => Kind::Log,
+    })
+}
+
+/// Whether the first line is a tally's, as kico or whoever saved it again may have written it: with quotes around the cells,
+/// or with another separator, which is not read.
+fn tally(head: &[u8]) -> Option<Kind> {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    match text.strip_prefix(TALLY) {
-        Some([] | [b'\n' | b'\r', ..]) => Kind::Tally,
-        _ if is_kubernetes(head) => Kind::Kubernetes,
-        _ => Kind::Log,
+    let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
+    let bare = |cell: &[u8]| -> Vec<u8> {
+        let cell = cell.trim_ascii();
+        let inside = cell.strip_prefix(b"\"").and_then(|cell| cell.strip_suffix(b"\""));
+        inside.unwrap_or(cell).to_vec()
+    };
+    let is_header = |separator: u8| {
+        line.split(|byte| *byte == separator)
+            .map(bare)
+            .eq(TALLY.split(|byte| *byte == b',').map(bare))
+    };
+    if is_header(b',') {
+        return Some(Kind::Tally);
     }
+    (is_header(b';') || is_header(b'\t')).then_some(Kind::Refused(
+        "a tally that was saved again without commas between its cells; save it as CSV with commas, or give the one that \
+         kico wrote",
+    ))
 }
 
 /// What the very first bytes alone say: sixteen are enough.
@@ -103,6 +125,15 @@ mod tests {
         check("client,name,answered,failed,outcomes,first_seen,last_seen,path,line", Kind::Tally);
         check("client,name,answered,failed,outcomes,first_seen,last_seen,path,lines\n", Kind::Log);
         check("client,name\n", Kind::Log);
+        let header = "client,name,answered,failed,outcomes,first_seen,last_seen,path,line";
+        let quoted = format!("\"{}\"", header.replace(',', "\",\""));
+        check(format!("{quoted}\r\n"), Kind::Tally);
+        for separator in [";", "\t"] {
+            for header in [header, &quoted] {
+                let kind = kind(header.replace(',', separator).as_bytes());
+                assert!(matches!(kind, Kind::Refused(_)), "{separator:?} {header}");
+            }
+        }
         check(
             "\u{feff}client,name,answered,failed,outcomes,first_seen,last_seen,path,line\r\n",
             Kind::Tally,
