@@ -114,15 +114,12 @@ impl Found<'_> {
         let own = self.cluster.backends.get(service).map_or(&[][..], |all| &all.workloads);
         let mut found: Vec<_> = own.iter().map(|b| (b.workload, b.ports.clone())).collect();
         for listed in written_by_hand(self.cluster, service).into_values() {
-            let of = |pod: &usize| self.cluster.workloads.of_pod.get(*pod).copied();
-            let workloads: BTreeSet<WorkloadId> = listed.pods.iter().filter_map(of).collect();
-            found.extend(workloads.into_iter().map(|id| (id, listed.ports.clone())));
+            let owners = self.cluster.workloads.owners(listed.pods);
+            found.extend(owners.into_iter().map(|id| (id, listed.ports.clone())));
         }
         // Pods that are not its own, too: what comes in goes wherever the slices say.
         let ports = self.cluster.backends.get(service).map_or(&[][..], |all| &all.ports);
-        let of = |pod: usize| self.cluster.workloads.of_pod.get(pod).copied();
-        let mut foreign: BTreeSet<WorkloadId> =
-            foreign_pods(self.cluster, service).into_iter().filter_map(of).collect();
+        let mut foreign = self.cluster.workloads.owners(foreign_pods(self.cluster, service));
         foreign.retain(|id| !found.iter().any(|(known, _)| known == id));
         found.extend(foreign.into_iter().map(|id| (id, ports.to_vec())));
         found

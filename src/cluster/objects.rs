@@ -86,8 +86,7 @@ fn hidden(shell: &Shell<'_>) -> Option<model::Hidden> {
         "Namespace" => meta::name(shell),
         // What somebody wrote by hand may lead to any pod.
         "" | "EndpointSlice" | "Endpoints" => None,
-        "Ingress" => meta::namespace(shell),
-        _ if pods => meta::namespace(shell),
+        kind if pods || kind == "Ingress" => meta::namespace(shell),
         _ => None,
     };
     let kind = if shell.kind.is_empty() { "object" } else { shell.kind };

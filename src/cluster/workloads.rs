@@ -1,6 +1,8 @@
 //! Pod → workload: the controller chain (SEMANTICS 4), from references only; what is inferred from a name is marked.
 //! An owner counts only in the pod's own namespace, as the API has it: no reference reaches into another one.
 
+use std::collections::BTreeSet;
+
 use hashbrown::HashMap;
 
 use super::model::{Controller, Meta, Owner, Pod, Snapshot};
@@ -69,6 +71,11 @@ impl Workloads {
             }
         }
         Workloads { list, of_pod }
+    }
+
+    /// Whose these pods are.
+    pub fn owners(&self, pods: impl IntoIterator<Item = usize>) -> BTreeSet<WorkloadId> {
+        pods.into_iter().filter_map(|pod| self.of_pod.get(pod).copied()).collect()
     }
 
     /// The workload of this id.

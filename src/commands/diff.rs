@@ -17,7 +17,7 @@ use super::{Exit, stdout};
 use crate::cli;
 use crate::cluster::Cluster;
 use crate::cluster::model::Pod;
-use crate::connections::filter::{Filters, choose};
+use crate::connections::filter::{Choice, Filters, choose};
 use crate::connections::{self, Options, Report, ServerKind};
 use crate::coverage::cover;
 use crate::diff::filter::Words;
@@ -218,25 +218,7 @@ impl Asked {
                 Ok(choice) => {
                     *error = None;
                     if is_pod {
-                        for chosen in report.connections.iter().filter(|c| choice.connection(c)) {
-                            let server = server(&chosen.server);
-                            let names = chosen.names.iter().map(|name| &**name);
-                            self.of_pods.extend(by_address(&server, names).into_keys());
-                            self.of_pods.insert(server);
-                        }
-                        // Also what only the other side saw somebody ask for.
-                        for (kind, (namespace, name)) in choice.servers() {
-                            let of =
-                                |name: String| Server { kind, namespace: namespace.clone(), name };
-                            let is_it = |pod: &&Pod| {
-                                kind == ServerKind::Pod
-                                    && (&pod.meta.namespace, &pod.meta.name) == (namespace, name)
-                            };
-                            let pods = cluster.snapshot.pods.iter().filter(is_it);
-                            let addresses = pods.flat_map(|pod| &pod.addresses);
-                            let addresses = addresses.map(|ip| of(ip.to_canonical().to_string()));
-                            self.of_pods.extend(addresses.chain([of(name.clone())]));
-                        }
+                        add_of_pods(&choice, report, cluster, &mut self.of_pods);
                     }
                 }
                 Err(why) if error.is_some() => *error = Some(why),
@@ -276,5 +258,23 @@ impl Asked {
             }
         }
         Ok(Words { filters: self.filters, of_pods: self.of_pods })
+    }
+}
+
+/// Adds the servers that `--pod` chose, each as it is shown, and pods by their addresses too.
+fn add_of_pods(choice: &Choice, report: &Report, cluster: &Cluster, all: &mut BTreeSet<Server>) {
+    for chosen in report.connections.iter().filter(|connection| choice.connection(connection)) {
+        let server = server(&chosen.server);
+        all.extend(by_address(&server, chosen.names.iter().map(|name| &**name)).into_keys());
+        all.insert(server);
+    }
+    // Also what only the other side saw somebody ask for.
+    for (kind, (namespace, name)) in choice.servers() {
+        let of = |name: String| Server { kind, namespace: namespace.clone(), name };
+        all.insert(of(name.clone()));
+        let is_it = |pod: &&Pod| (&pod.meta.namespace, &pod.meta.name) == (namespace, name);
+        let pods = cluster.snapshot.pods.iter().filter(|_| kind == ServerKind::Pod).filter(is_it);
+        let addresses = pods.flat_map(|pod| &pod.addresses);
+        all.extend(addresses.map(|ip| of(ip.to_canonical().to_string())));
     }
 }

@@ -22,7 +22,7 @@ use crate::connections::{self, Options};
 use crate::coverage::{cover, plural};
 use crate::files::write_beside;
 use crate::policy::verify::verify;
-use crate::policy::{evaluate, is_other_policy, write};
+use crate::policy::{evaluate, is_other_policy, write::apart};
 use crate::report::verdicts::{self, View};
 use crate::report::{Style, json};
 
@@ -74,7 +74,7 @@ pub(super) fn run(args: &cli::Verify, messages: &Messages) -> Result<Exit> {
         lists_allowed: args.read.verbose,
     };
     for output in &outputs {
-        let write = |style: Style, out: &mut dyn Write| format(&view, output.format, style, out);
+        let write = |style: Style, out: &mut dyn Write| write(&view, output.format, style, out);
         let written = match &output.place {
             Place::Stdout => stdout(|out| write(terminal(), out)),
             Place::File(path) | Place::Directory(path) => {
@@ -101,7 +101,7 @@ pub(super) fn run(args: &cli::Verify, messages: &Messages) -> Result<Exit> {
     Ok(exit)
 }
 
-fn format(view: &View<'_>, format: Format, style: Style, out: &mut dyn Write) -> io::Result<()> {
+fn write(view: &View<'_>, format: Format, style: Style, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Json => json::verdicts::write(view, out),
         Format::Yaml => json::verdicts::write_yaml(view, out),
@@ -152,15 +152,15 @@ fn stand_apart(given: &[PathBuf], sources: &[Option<String>]) -> Vec<String> {
     let mut notes = Vec::new();
     for dir in given {
         let shown = dir.display();
-        for apart in write::apart(dir) {
-            let is_there = |file: &&String| Path::new(file).starts_with(&apart);
+        for under in apart(dir) {
+            let is_there = |file: &&String| Path::new(file).starts_with(&under);
             let count = sources.iter().flatten().filter(is_there).count() as u64;
             if count > 0 {
                 notes.push(format!(
                     "{} of {} judged as if applied, which `kubectl apply -k {shown}` leaves out; to judge without, name \
                      the directory of each namespace: --policies {}",
                     plural(count, "policy", "policies"),
-                    apart.display(),
+                    under.display(),
                     dir.join("NAMESPACE").display()
                 ));
             }

@@ -16,7 +16,7 @@ use crate::cluster::Cluster;
 use crate::cluster::addresses::Holder;
 use crate::cluster::workloads::WorkloadId;
 use crate::log::record::Outcome;
-use crate::log::tally::{Lost, Row, Tally};
+use crate::log::tally::{Row, Tally};
 use crate::time::Time;
 
 /// One address over one stretch of time.
@@ -218,13 +218,11 @@ impl Askers {
     /// A tally made without this snapshot kept no Service's names for clients that this one knows.
     fn lost_askers(&self, tally: &Tally, cluster: &Cluster) -> Vec<String> {
         let may = tally.lost.iter().filter(|lost| lost.given_up.of_cluster > 0);
-        let (named, nameless): (Vec<&Lost>, Vec<&Lost>) =
-            may.partition(|lost| lost.client.is_some());
-        let named: BTreeSet<IpAddr> = named.iter().filter_map(|lost| lost.client).collect();
-        let evident = self.list.iter().filter(|asker| named.contains(&asker.ip) && !asker.excluded);
-        let mut shown: BTreeSet<String> = evident.map(|asker| asker.shown(cluster)).collect();
-        shown.extend(nameless.first().map(|_| "clients beyond the bound".to_owned()));
-        shown.into_iter().collect()
+        let may: BTreeSet<Option<IpAddr>> = may.map(|lost| lost.client).collect();
+        let of_them = |asker: &&Asker| may.contains(&Some(asker.ip)) && !asker.excluded;
+        let named = self.list.iter().filter(of_them).map(|asker| asker.shown(cluster));
+        let beyond = may.contains(&None).then(|| "clients beyond the bound".to_owned());
+        named.chain(beyond).collect::<BTreeSet<String>>().into_iter().collect()
     }
 }
 

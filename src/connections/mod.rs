@@ -98,6 +98,7 @@ pub struct Totals {
     /// Clients that lost names to the bound, as they are shown; sorted.
     pub lost_clients: Vec<String>,
     /// Those of them of whom answered names that may be a Service's or a pod's were given up: they may have asked for any.
+    /// Sorted; those whom the tally does not name are one.
     pub lost_askers: Vec<String>,
 }
 

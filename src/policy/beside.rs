@@ -14,7 +14,7 @@ use crate::connections::Server;
 pub(super) fn beside(server: &Server, cluster: &Cluster) -> Vec<(WorkloadId, Unsaid)> {
     let Some(service) = server.service else { return Vec::new() };
     let by_hand = written_down(service, cluster).into_iter().map(|id| (id, Unsaid::ByHand));
-    let foreign = owners(foreign_pods(cluster, service), cluster);
+    let foreign = cluster.workloads.owners(foreign_pods(cluster, service));
     let foreign = foreign.into_iter().filter(|id| !server.workloads.contains(id));
     let foreign = foreign.map(|id| (id, Unsaid::Foreign));
     let by_alias = led_to(service, cluster).into_iter().map(|id| (id, Unsaid::Alias));
@@ -24,19 +24,14 @@ pub(super) fn beside(server: &Server, cluster: &Cluster) -> Vec<(WorkloadId, Uns
 /// The workloads whose pods somebody wrote down as endpoints of this Service, which selects none.
 fn written_down(service: usize, cluster: &Cluster) -> BTreeSet<WorkloadId> {
     let listed = written_by_hand(cluster, service);
-    owners(listed.into_values().flat_map(|listed| listed.pods), cluster)
+    cluster.workloads.owners(listed.into_values().flat_map(|listed| listed.pods))
 }
 
 /// The workloads behind the Service that an ExternalName leads to.
 fn led_to(service: usize, cluster: &Cluster) -> BTreeSet<WorkloadId> {
     let Some(Lead::Service(end)) = cluster.leads_to(service) else { return BTreeSet::new() };
     let behind = cluster.backends.get(end).into_iter().flat_map(|all| &all.workloads);
-    let foreign = owners(foreign_pods(cluster, end), cluster);
+    let foreign = cluster.workloads.owners(foreign_pods(cluster, end));
     let own = behind.map(|backend| backend.workload).chain(foreign);
     own.chain(written_down(end, cluster)).collect()
-}
-
-fn owners(pods: impl IntoIterator<Item = usize>, cluster: &Cluster) -> BTreeSet<WorkloadId> {
-    let of = |pod: usize| cluster.workloads.of_pod.get(pod).copied();
-    pods.into_iter().filter_map(of).collect()
 }

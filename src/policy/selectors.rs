@@ -143,12 +143,9 @@ fn choose(cluster: &Cluster, workload: &Workload) -> Result<(LabelSelector, &'st
     }
     let template = controller.map(|c| &c.template_labels).filter(|labels| !labels.is_empty());
     // Without a template, those that have ended say which labels change from run to run: the next one asks too.
-    let all = || workload.pods.iter().filter_map(|pod| cluster.snapshot.pods.get(*pod));
-    let pods: Vec<&Pod> = match template {
-        Some(_) => present(cluster, workload).collect(),
-        None => all().collect(),
-    };
-    let pods = pods.into_iter().map(|pod| &pod.meta.labels);
+    let counts = |pod: &&usize| template.is_none() || is_present(cluster, **pod);
+    let pods = workload.pods.iter().filter(counts);
+    let pods = pods.filter_map(|pod| Some(&cluster.snapshot.pods.get(*pod)?.meta.labels));
     let source = match template {
         Some(_) => "the labels of its template, less those that change",
         None if workload.kind == "Pod" => "its labels, less those that change",

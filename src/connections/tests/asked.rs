@@ -2,6 +2,7 @@
 
 use super::super::lookups::{Lookups, lookups};
 use super::*;
+use crate::log::tally::Lost;
 
 fn of(rows: &[&str], lost: &[Lost], exclude: &[&str]) -> Vec<Lookups> {
     let tally = Tally { lost: lost.to_vec(), ..tally(rows) };
@@ -41,7 +42,7 @@ fn every_record_of_every_type_counts_answered_or_not() {
 
 #[test]
 fn a_client_all_of_whose_names_were_given_up_has_asked() {
-    let lost = |client: &str, records| super::lost(Some(client), records, 0);
+    let lost = |client: &str, records| super::lost::lost(Some(client), records, 0);
     let rows = ["10.1.0.7 7.0.1.10.in-addr.arpa PTR=4"];
     let lost = [lost("10.1.0.7", [1, 2, 3]), lost("10.1.0.9", [0, 7, 0])];
     let expected =

@@ -1,53 +1,27 @@
-//! One thread's growing tally: the innermost loop of the whole program, then what it does with what it has not seen
-//! before (`clients` with whom). It keeps what `bound` lets it keep, and never looks at the order of its tables.
+//! One thread's growing tally: what it is made of, and what it does with what it has not seen before (`clients` with whom;
+//! `batch` is the loop that brings it). It keeps what `bound` lets it keep, and never looks at the order of its tables.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use super::batch::{Asked, BATCH, Waiting};
 use super::bound::Budget;
 use super::cell::{Asker, Cell, Client, Origin, Part, Spot};
 use super::door::Door;
-use super::hot::{FULL, Index, Key};
+use super::hot::Index;
 use super::intern::{Texts, small};
-use super::names::{NEAR, Names, NearName};
+use super::names::Names;
 use super::{Bound, Depth, rank};
-use crate::log::record::{Kind, Record};
+use crate::log::record::Kind;
 use crate::log::{Hands, LateHands, Window};
-use crate::name;
 use crate::time::Time;
-
-/// So many records are read before the first of their names is looked up, and so many names before the first record is
-/// counted. One of these mostly misses the cache; of many, one right after the other, the processor waits for all at once.
-const BATCH: usize = 32;
-
-/// A record that waits to be counted.
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    hash: u64,
-    key: Key,
-    /// Once it is counted.
-    cell: u32,
-    kind: Kind,
-    line: u64,
-    time: Option<Time>,
-}
-
-/// A record whose name is still to be looked up.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    name: NearName,
-    client: u32,
-    kind: Kind,
-    line: u64,
-    time: Option<Time>,
-}
 
 /// One thread's growing tally.
 pub struct Builder<'a> {
     pub(super) late: &'a LateHands,
     /// `None`: not waited for yet. Then nothing is classified, and only untimed records were counted.
     pub(super) hands: Option<&'a Hands>,
-    window: Window,
+    pub(super) window: Window,
     pub(super) bound: Bound,
     pub(super) budgets: [Budget; 2],
     pub(super) texts: Texts,
@@ -57,13 +31,13 @@ pub struct Builder<'a> {
     pub(super) cells: Vec<Cell>,
     pub(super) index: Index,
     /// Records whose client is known, on their way to their names.
-    asked: Vec<Asked>,
+    pub(super) asked: Vec<Asked>,
     /// Records whose client and name are known, on their way to their cells.
-    waiting: Vec<Waiting>,
+    pub(super) waiting: Vec<Waiting>,
     /// There are cells that were not there when the bound was last looked at.
-    grew: bool,
+    pub(super) grew: bool,
     /// Whether the index counts what the cells do not yet.
-    unsettled: bool,
+    pub(super) unsettled: bool,
     pub(super) origins: Vec<Origin>,
     here: Origin,
     /// Where `here` stands in `origins`, once something was first seen there.
@@ -107,201 +81,6 @@ impl<'a> Builder<'a> {
         self.here_at = None;
     }
 
-    /// Counts a record; `line` counts from 0 in the chunk. `false`, and not counted: the client is no address.
-    #[inline]
-    pub fn record(&mut self, line: u64, record: &Record<'_>) -> bool {
-        let client = match self.client_of(line, record) {
-            Ok(client) => client,
-            Err(taken) => return taken,
-        };
-        // What came before it must be counted before it.
-        self.look_up();
-        // A name that is found is spelled as it should be: only spellings are interned.
-        let name = self.names.find(name::without_final_dot(record.name));
-        let &Record { kind, time, .. } = record;
-        if !name.is_some_and(|name| self.wait(client, name, kind, line, time)) {
-            return self.rare(line, record);
-        }
-        if self.waiting.len() >= BATCH {
-            self.flush();
-        }
-        true
-    }
-
-    /// As [`Builder::record`], of a name of at most 64 bytes that begins these, without an escape.
-    ///
-    /// Four probes of memory, each of one cache line: the client's text, which mostly is in the cache, the name's slot, the
-    /// name itself, and the cell. They are asked for before they are looked at.
-    #[inline(always)]
-    pub fn near(&mut self, line: u64, record: &Record<'_>, near: &[u8; NEAR]) -> bool {
-        match *record.name {
-            [.., last, b'.'] if last != b'.' => {}
-            _ => return self.record(line, record),
-        }
-        let client = match self.client_of(line, record) {
-            Ok(client) => client,
-            Err(taken) => return taken,
-        };
-        let name = self.names.near(near, record.name.len() - 1);
-        let &Record { kind, time, .. } = record;
-        self.asked.push(Asked { name, client, kind, line, time });
-        if self.asked.len() >= BATCH {
-            self.flush();
-        }
-        true
-    }
-
-    /// For whom a record is to be counted, if he is known; or whether it is counted, or need not be.
-    #[inline(always)]
-    fn client_of(&mut self, line: u64, record: &Record<'_>) -> Result<u32, bool> {
-        let Some(client) = self.texts.find(record.client) else {
-            return Err(self.rare(line, record));
-        };
-        if !self.window.holds(record.time) {
-            return Err(true);
-        }
-        if record.time.is_some() && self.hands.is_none() {
-            return Err(self.rare(line, record));
-        }
-        Ok(client)
-    }
-
-    /// Looks up the names that were asked for.
-    #[inline(always)]
-    fn look_up(&mut self) {
-        if self.asked.is_empty() {
-            return;
-        }
-        let mut all = std::mem::take(&mut self.asked);
-        for asked in &all {
-            self.names.soon(&asked.name);
-        }
-        for asked in &all {
-            let &Asked { client, kind, line, time, .. } = asked;
-            let name = self.names.find_near(&asked.name);
-            if !name.is_some_and(|name| self.wait(client, name, kind, line, time)) {
-                self.rare_name(asked);
-            }
-        }
-        all.clear();
-        self.asked = all;
-    }
-
-    /// A record waits to be counted. `false`: no key stands for it.
-    #[inline(always)]
-    fn wait(&mut self, client: u32, name: u32, kind: Kind, line: u64, time: Option<Time>) -> bool {
-        let part = self.part(client, time);
-        let Some(key) = self.index.key(client, name, part, Cell::of(kind).0) else { return false };
-        let hash = self.index.hash(key);
-        self.index.soon(hash);
-        self.waiting.push(Waiting { hash, key, cell: u32::MAX, kind, line, time });
-        true
-    }
-
-    /// A record of whose name there is none yet. Nothing is renumbered: others are on their way.
-    #[cold]
-    #[inline(never)]
-    fn rare_name(&mut self, asked: &Asked) {
-        let &Asked { client, kind, line, time, .. } = asked;
-        let text = asked.name.text();
-        let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
-        self.unseen(Asker::Client(client), &name::spelling(text), kind, line, time);
-        self.grew = true;
-    }
-
-    /// A record of whose client or name there is none yet.
-    #[cold]
-    #[inline(never)]
-    fn rare(&mut self, line: u64, record: &Record<'_>) -> bool {
-        // What follows may renumber what waits.
-        self.flush();
-        let asker = match self.texts.find(record.client) {
-            Some(id) => Asker::Client(id),
-            None => match self.meet(record.client) {
-                Some(asker) => asker,
-                None => return false,
-            },
-        };
-        if !self.window.holds(record.time) {
-            return true;
-        }
-        let asker = match record.time {
-            Some(_) if self.hands.is_none() => self.learn_first(asker),
-            _ => asker,
-        };
-        let text = name::spelling(record.name);
-        self.unseen(asker, &text, record.kind, line, record.time);
-        if self.is_full() {
-            self.prune();
-        }
-        true
-    }
-
-    /// Counts what waits.
-    #[inline(never)]
-    pub(super) fn flush(&mut self) {
-        self.look_up();
-        let mut waiting = std::mem::take(&mut self.waiting);
-        let mut timed = false;
-        self.unsettled |= !waiting.is_empty();
-        for record in &mut waiting {
-            match self.index.add(record.hash, record.key, Cell::of(record.kind).1) {
-                Some(added) => {
-                    record.cell = added.cell;
-                    if added.full {
-                        self.add_full(added.cell, record.kind);
-                    }
-                    if record.time.is_some() {
-                        self.index.soon_seen(added.cell);
-                        timed = true;
-                    }
-                }
-                None => {
-                    self.add_new(record);
-                    self.grew = true;
-                }
-            }
-        }
-        if timed {
-            for record in &waiting {
-                let Some(time) = record.time else { continue };
-                if record.cell != u32::MAX && self.index.see(record.cell, time) {
-                    self.see_first(record.cell, record.line, time);
-                }
-            }
-        }
-        waiting.clear();
-        self.waiting = waiting;
-        if std::mem::take(&mut self.grew) && self.is_full() {
-            self.prune();
-        }
-    }
-
-    #[cold]
-    fn add_full(&mut self, cell: u32, kind: Kind) {
-        let count = &mut self.cells[cell as usize].counts[Cell::of(kind).1];
-        *count = count.saturating_add(FULL);
-    }
-
-    #[cold]
-    fn add_new(&mut self, record: &Waiting) {
-        let Waiting { key, kind, line, time, .. } = *record;
-        let (client, name) = (key.client(), key.name());
-        if self.admit(Asker::Client(client), name, Cell::of(kind).0, 1).is_some() {
-            self.first(client, name, kind, line, time);
-        }
-    }
-
-    /// A record that may be older than what its cell has.
-    #[cold]
-    fn see_first(&mut self, cell: u32, line: u64, time: Time) {
-        let spot = self.spot(line);
-        let cell = &mut self.cells[cell as usize];
-        if time < cell.first {
-            (cell.first, cell.spot) = (time, spot);
-        }
-    }
-
     /// Adds what was counted to the cells, and classifies them, for which it may have to wait for the hands. Merging does so
     /// too; it is quicker in each thread.
     pub fn settle(&mut self) {
@@ -334,7 +113,14 @@ impl<'a> Builder<'a> {
 
     /// A record of which there may be no cell.
     #[cold]
-    fn unseen(&mut self, asker: Asker, name: &str, kind: Kind, line: u64, time: Option<Time>) {
+    pub(super) fn unseen(
+        &mut self,
+        asker: Asker,
+        name: &str,
+        kind: Kind,
+        line: u64,
+        time: Option<Time>,
+    ) {
         let (first, which) = Cell::of(kind);
         let Some(client) = self.admit_new(asker, name, first, 1) else {
             return;
@@ -353,7 +139,14 @@ impl<'a> Builder<'a> {
     }
 
     /// The first record of a cell that is admitted.
-    fn first(&mut self, client: u32, name: u32, kind: Kind, line: u64, time: Option<Time>) {
+    pub(super) fn first(
+        &mut self,
+        client: u32,
+        name: u32,
+        kind: Kind,
+        line: u64,
+        time: Option<Time>,
+    ) {
         let (kind, which) = Cell::of(kind);
         let mut counts = [0; 2];
         counts[which] = 1;
@@ -410,7 +203,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Here, remembered among the origins.
-    fn spot(&mut self, line: u64) -> Spot {
+    pub(super) fn spot(&mut self, line: u64) -> Spot {
         let line = match u32::try_from(line.saturating_sub(self.here.base)) {
             Ok(line) => line,
             Err(_) => {

@@ -1,6 +1,7 @@
 //! (client, name) → counts. Merging two tallies is addition: order, chunks and threads do not matter. Memory is bounded
 //! by a rule that needs no order (SEMANTICS 5; `bound` holds it). It knows no cluster beside [`super::Hands`].
 
+mod batch;
 mod bound;
 mod builder;
 mod cell;

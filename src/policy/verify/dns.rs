@@ -1,13 +1,16 @@
 //! Every client's lookups are themselves a connection: to the DNS pods. A policy that cuts it cuts everything. It never
 //! guesses which of several a client asks: what they do not agree on is for `judge` to call unknown.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cluster::Cluster;
-use crate::cluster::backends::Port;
+use crate::cluster::backends::{Port, PortSource};
+use crate::cluster::workloads::WorkloadId;
 use crate::connections::lookups::Lookups;
 use crate::connections::{Client, Connection, Server, ServerKind, Status};
 use crate::log::Place;
+use crate::policy::closure::At;
 use crate::policy::egress_dns::by_labels;
 
 /// CoreDNS's own lookups, those of a cache, and those of nobody known say nothing here.
@@ -85,14 +88,14 @@ fn service(index: usize, cluster: &Cluster) -> Option<Server> {
 
 /// Each stands for the Service before it, which the snapshot lacks, and bears the workload's name.
 fn by_workload(cluster: &Cluster) -> Vec<Server> {
-    let server = |(id, (ports, _))| {
+    let server = |(id, (ports, _)): (WorkloadId, (BTreeSet<At>, PortSource))| {
         let workload = cluster.workloads.get(id);
         let port = |(port, protocol)| Port { port, protocol, name: String::new() };
         Server {
             kind: ServerKind::Service,
             namespace: workload.namespace.clone(),
             name: workload.name.clone(),
-            ports: std::collections::BTreeSet::into_iter(ports).map(port).collect(),
+            ports: ports.into_iter().map(port).collect(),
             workloads: vec![id],
             in_snapshot: Some(false),
             service: None,
