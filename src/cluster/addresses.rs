@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use super::lifetimes::Lifetime;
 use super::model::{Node, Snapshot};
+use super::moves;
 use super::spans::{Claim, Span, spans};
 use super::workloads::{WorkloadId, Workloads};
 use crate::time::Time;
@@ -58,23 +59,20 @@ impl Addresses {
     /// Indexes the snapshot's pods and nodes. `lifetimes` are those of its pods.
     pub fn new(snapshot: &Snapshot, workloads: &Workloads, lifetimes: &[Lifetime]) -> Addresses {
         let mut held = nodes(snapshot);
-        let mut holders: Vec<(IpAddr, usize)> = Vec::with_capacity(snapshot.pods.len());
+        let mut holders: Vec<(IpAddr, Claim)> = Vec::with_capacity(snapshot.pods.len());
         // A hostNetwork pod's address is its node's, which `nodes` has.
         for (index, pod) in snapshot.pods.iter().enumerate().filter(|(_, pod)| !pod.host_network) {
-            holders.extend(pod.addresses.iter().map(|address| (address.to_canonical(), index)));
+            let workload = workloads.of_pod[index];
+            let holds = moves::holds(pod, &lifetimes[index]).into_iter();
+            holders.extend(holds.map(|(ip, life)| (ip, Claim { pod: index, workload, life })));
         }
-        holders.sort_unstable();
+        holders.sort_by_key(|(address, claim)| (*address, claim.pod));
         holders.dedup();
         held.reserve(holders.len());
         let mut claims = Vec::new();
         for of_one in holders.chunk_by(|(one, _), (next, _)| one == next) {
-            let claim = |&(_, pod): &(IpAddr, usize)| Claim {
-                pod,
-                workload: workloads.of_pod[pod],
-                life: lifetimes[pod],
-            };
             claims.clear();
-            claims.extend(of_one.iter().map(claim));
+            claims.extend(of_one.iter().map(|(_, claim)| *claim));
             held.entry(of_one[0].0).or_insert_with(|| {
                 let spans = spans(&claims);
                 let bounds = spans.iter().flat_map(|span| [span.begin, span.end]);

@@ -1,5 +1,6 @@
 //! Pod → from when to when it held its addresses, as far as the snapshots know (SEMANTICS 4).
-//! It looks at one pod at a time; who else held the same address is for [`super::addresses`].
+//! It looks at one pod at a time; which of its addresses it had when is for [`super::moves`], and who else held the same
+//! address for [`super::addresses`].
 
 use super::model::{Moment, Pod, Snapshot};
 use crate::time::Time;
@@ -15,6 +16,8 @@ pub struct Lifetime {
     pub end: Option<Time>,
     /// Whether `end` is when its containers ended. Else it was found missing at `end`, and had ended before.
     pub exact: bool,
+    /// Of several snapshots, when the first one had it at its addresses.
+    pub first_seen: Option<Time>,
     /// When a snapshot last held it.
     pub last_seen: Option<Time>,
     /// Its containers have ended for good.
@@ -40,12 +43,14 @@ fn lifetime(pod: &Pod, moments: &[Moment]) -> Lifetime {
     let finished = pod.is_finished();
     let gone = gone(pod, moments);
     let exact = if finished { pod.finished.or(pod.last_transition) } else { None };
+    let by_then = |seen: Time| gone.map_or(seen, |gone| seen.min(gone));
     Lifetime {
         may,
         sure,
         end: exact.or(gone).map(|end| end.max(may)),
         exact: exact.is_some(),
-        last_seen: last_seen(pod, moments).map(|seen| gone.map_or(seen, |gone| seen.min(gone))),
+        first_seen: pod.seen.map(|(first, _)| by_then(first)),
+        last_seen: last_seen(pod, moments).map(by_then),
         finished,
     }
 }

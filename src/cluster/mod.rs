@@ -12,6 +12,7 @@ pub mod infer;
 pub mod labels;
 pub mod lifetimes;
 pub mod model;
+pub mod moves;
 pub mod names;
 pub mod objects;
 pub mod ports;

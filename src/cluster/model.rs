@@ -159,6 +159,11 @@ pub struct Pod {
     pub last_transition: Option<Time>,
     /// Whether `ISTIO_META_DNS_CAPTURE` is set in some container: its lookups may never reach CoreDNS.
     pub istio_dns: bool,
+    /// Of several snapshots, the times of the first and the last that has it at these addresses. `None`: not known, or
+    /// there is only one.
+    pub seen: Option<(Time, Time)>,
+    /// Its states in earlier snapshots that have it at other addresses, oldest first.
+    pub former: Vec<Pod>,
 }
 
 impl Pod {

@@ -11,7 +11,7 @@ use crate::time::{SECOND, Time};
 const CLOCKS: Time = 5 * SECOND;
 
 /// A pod that had the address at some time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Index in `snapshot.pods`.
     pub pod: usize,
@@ -44,7 +44,9 @@ type Hold = SmallVec<[(Time, Time); 1]>;
 /// All claims to one address, each cut where others surely hold it. Every pod keeps at least one span. The work is
 /// quadratic, and an address has few claims: a pod network hands an address out again last of all.
 pub fn spans(claims: &[Claim]) -> Vec<Span> {
-    let holds: SmallVec<[Hold; 1]> = claims.iter().map(|claim| hold(claim, claims)).collect();
+    let claims: SmallVec<[Claim; 1]> =
+        claims.iter().map(|claim| seen_later(claim, claims)).collect();
+    let holds: SmallVec<[Hold; 1]> = claims.iter().map(|claim| hold(claim, &claims)).collect();
     let sure: SmallVec<[Option<(Time, Time)>; 1]> =
         claims.iter().zip(&holds).map(|(claim, hold)| surely(claim, hold)).collect();
     let mut spans = Vec::with_capacity(claims.len());
@@ -64,6 +66,21 @@ pub fn spans(claims: &[Claim]) -> Vec<Span> {
         }
     }
     spans
+}
+
+/// A snapshot has another pod at the address, and only a later one has this one there: it came after that, whatever it says
+/// of its start.
+fn seen_later(claim: &Claim, claims: &[Claim]) -> Claim {
+    let mut claim = *claim;
+    let life = &mut claim.life;
+    let Some(first) = life.first_seen.filter(|_| !life.exact) else { return claim };
+    let others = claims.iter().map(|other| &other.life).filter(|other| !other.exact);
+    let seen = others.filter_map(|other| other.first_seen.and(other.last_seen));
+    if let Some(before) = seen.filter(|seen| *seen < first).max() {
+        life.may = life.may.max(before);
+        life.sure = Some(life.sure.filter(|sure| *sure > before).unwrap_or(first));
+    }
+    claim
 }
 
 /// From when to when a pod holds, before any extension. A pod whose end nobody saw ends where the next one surely
@@ -100,9 +117,12 @@ fn hold(claim: &Claim, claims: &[Claim]) -> Hold {
     pieces
 }
 
-/// The stretch in which nobody but this pod can have held the address.
+/// The stretch in which nobody but this pod can have held the address. One that was found missing, or elsewhere, surely
+/// held it until it was last seen there.
 fn surely(claim: &Claim, hold: &[(Time, Time)]) -> Option<(Time, Time)> {
     let (_, end) = *hold.first()?;
+    let is_found = claim.life.end.is_some() && !claim.life.exact;
+    let end = claim.life.last_seen.filter(|_| is_found).map_or(end, |seen| seen.min(end));
     claim.life.sure.filter(|sure| *sure < end).map(|sure| (sure, end))
 }
 

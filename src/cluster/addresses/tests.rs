@@ -308,7 +308,7 @@ fn known_is_what_the_snapshot_has() {
 fn any_cluster() -> impl Strategy<Value = Cluster> {
     let second = || -30..30i64;
     let when = || proptest::option::weighted(0.8, second());
-    let pod = (0..4usize, when(), when(), when(), when(), 0..4u8, any::<[bool; 2]>());
+    let pod = (0..4usize, when(), when(), when(), when(), 0..4u8, any::<[bool; 3]>());
     proptest::collection::vec(pod, 1..6).prop_map(|specs| {
         let at = |second: i64| second * SECOND;
         let mut moments = vec![moment("10:00:00", &[]), moment("10:00:00", &[])];
@@ -330,6 +330,14 @@ fn any_cluster() -> impl Strategy<Value = Cluster> {
                 if seen {
                     moment.pods.get_or_insert_default().insert(pod.meta.uid.clone());
                 }
+            }
+            // One of both snapshots has it elsewhere.
+            if seen == [true; 3] {
+                let mut first = Pod { seen: Some((at(-10), at(-10))), ..pod.clone() };
+                pod.seen = Some((at(10), at(10)));
+                let elsewhere = if phase % 2 == 0 { &mut first } else { &mut pod };
+                elsewhere.addresses = vec![ip("10.0.0.9")];
+                pod.former = vec![first];
             }
             if let (1, Some(gone)) = (phase, gone) {
                 moments[1].gone.insert(pod.meta.uid.clone(), at(gone));

@@ -43,6 +43,8 @@ pub(super) fn read(
         finished: spans.last_finish,
         network_ready: ready.and_then(|condition| moment(condition.last_transition_time)),
         last_transition: transitions().max(),
+        seen: None,
+        former: Vec::new(),
     };
     Ok((pod, times.into_iter().flatten().max()))
 }

@@ -3,11 +3,12 @@
 //! one replaces it, whatever its uid.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use hashbrown::HashSet;
 
 use super::Take;
-use crate::cluster::model::{EndpointSlice, Meta, Moment, Snapshot};
+use crate::cluster::model::{EndpointSlice, Meta, Moment, Pod, Snapshot};
 use crate::cluster::objects::Object;
 
 /// Joins them; the order in which they were given does not matter.
@@ -25,6 +26,7 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
         if !is_alone {
             list(&mut take.moment, &take.objects);
         }
+        let time = take.moment.time;
         all.moments.push(take.moment);
         all.broken.extend(take.broken);
         all.hidden.extend(take.hidden);
@@ -34,7 +36,10 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
         }
         for object in take.objects {
             match object {
-                Object::Pod(pod, _) => pods.push(pod),
+                Object::Pod(mut pod, _) => {
+                    pod.seen = time.map(|time| (time, time)).filter(|_| !is_alone);
+                    pods.push(pod);
+                }
                 Object::Controller(controller) => controllers.push(controller),
                 Object::Service(service) => services.push(service),
                 Object::Slice(slice) => slices.push(slice),
@@ -50,7 +55,7 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
             }
         }
     }
-    all.pods = unboxed(pods, |pod| [&pod.meta.namespace, &pod.meta.name, &pod.meta.uid]);
+    all.pods = followed(pods);
     all.controllers = unboxed(controllers, |c| [&c.meta.namespace, &c.kind, &c.meta.name]);
     all.services = unboxed(services, |service| named(&service.meta));
     all.slices = unboxed(slices, |slice| named(&slice.meta));
@@ -79,6 +84,40 @@ fn list(moment: &mut Moment, objects: &[Object]) {
         }
     }
     moment.pods = Some(uids);
+}
+
+/// The last of each pod, sorted, which knows at which addresses the earlier snapshots have it.
+#[expect(clippy::vec_box, reason = "they are sorted in their boxes, and moved once")]
+fn followed(mut pods: Vec<Box<Pod>>) -> Vec<Pod> {
+    fn key(pod: &Pod) -> [&str; 3] {
+        [&pod.meta.namespace, &pod.meta.name, &pod.meta.uid]
+    }
+    // As kubectl lists them.
+    if !pods.is_sorted_by(|a, b| key(a) < key(b)) {
+        pods.sort_by(|a, b| key(a).cmp(&key(b)));
+    }
+    let mut all: Vec<Pod> = Vec::with_capacity(pods.len());
+    for mut pod in pods {
+        if let Some(earlier) = all.pop_if(|earlier| key(earlier) == key(&pod)) {
+            follow(&mut pod, earlier);
+        }
+        all.push(*pod);
+    }
+    all
+}
+
+/// Takes over where the earlier snapshots have the pod. One that has it at no address says nothing.
+fn follow(pod: &mut Pod, mut earlier: Pod) {
+    pod.former = std::mem::take(&mut earlier.former);
+    let is_in = |address: &IpAddr, other: &Pod| other.addresses.contains(address);
+    if pod.addresses.len() == earlier.addresses.len()
+        && pod.addresses.iter().all(|address| is_in(address, &earlier))
+    {
+        let both = earlier.seen.zip(pod.seen);
+        pod.seen = both.map(|((first, _), (_, last))| (first, last));
+    } else if !earlier.addresses.is_empty() {
+        pod.former.push(earlier);
+    }
 }
 
 fn named(meta: &Meta) -> [&str; 3] {

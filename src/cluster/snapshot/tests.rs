@@ -186,6 +186,17 @@ fn of_two_states_of_an_object_the_later_snapshots_counts() {
         // A pod that was made again under its old name is another one.
         let expected = [("another", "10.0.0.1".to_owned()), ("uid-web", "10.0.0.9".to_owned())];
         assert_eq!(found, expected);
+        // Where it was before is not forgotten.
+        let former: Vec<_> =
+            snapshot.pods[1].former.iter().map(|p| (&p.addresses, p.seen)).collect();
+        let [early, late] = ["08:00:00", "09:00:00"]
+            .map(|clock| crate::time::parse(&format!("2026-03-14T{clock}Z")).unwrap());
+        assert_eq!(former, [(&vec!["10.0.0.1".parse().unwrap()], Some((early, early)))]);
+        assert_eq!(snapshot.pods[1].seen, Some((late, late)));
+        assert_eq!(
+            (&snapshot.pods[0].former, snapshot.pods[0].seen),
+            (&vec![], Some((early, early)))
+        );
         assert_eq!(snapshot.moments[1].pods.as_ref().unwrap().len(), 1);
         assert_eq!(snapshot.moments[0].pods.as_ref().unwrap().len(), 2);
         assert!(snapshot.moments[0].namespaces.contains("a"));

@@ -60,8 +60,15 @@ fn tcp(number: u16) -> Port {
     Port { port: PodPort::Number(number), protocol: Protocol::Tcp, name: String::new() }
 }
 
-const PRESENT: Lifetime =
-    Lifetime { may: 0, sure: None, end: None, exact: false, last_seen: None, finished: false };
+const PRESENT: Lifetime = Lifetime {
+    may: 0,
+    sure: None,
+    end: None,
+    exact: false,
+    first_seen: None,
+    last_seen: None,
+    finished: false,
+};
 
 /// A cluster and a report, being made.
 struct World {

@@ -86,6 +86,8 @@ fn a_pod() {
         network_ready: time("2026-03-14T10:00:03Z"),
         last_transition: time("2026-03-14T10:30:00Z"),
         istio_dns: true,
+        seen: None,
+        former: vec![],
     };
     assert_eq!(read(text).pods, [expected]);
 }
