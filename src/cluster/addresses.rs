@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 use super::lifetimes::Lifetime;
-use super::model::{Node, Snapshot};
+use super::model::{Node, Pod, Snapshot};
 use super::moves;
 use super::spans::{Claim, Span, spans};
 use super::workloads::{WorkloadId, Workloads};
@@ -21,13 +21,31 @@ pub struct Addresses {
 
 #[derive(Debug)]
 enum Held {
-    /// The node's name.
-    Node(String),
+    Node(NodeHold),
     Pods {
         spans: Vec<Span>,
         /// The times, ascending, at which another set of pods fits.
         changes: Vec<Time>,
+        /// Of several snapshots, others have it as a node's.
+        node: Option<Shared>,
     },
+}
+
+#[derive(Debug)]
+struct NodeHold {
+    /// The node's name.
+    name: String,
+    /// Of several snapshots, the time of the last that has it so.
+    seen: Option<Time>,
+}
+
+/// An address that some snapshots have as a node's, and others as a pod's.
+#[derive(Debug)]
+struct Shared {
+    /// The node's name.
+    name: String,
+    /// It is surely a pod's from here on: the node is known to be gone.
+    until: Time,
 }
 
 /// Who an address was, over a stretch of time.
@@ -43,7 +61,7 @@ pub enum Holder {
         shared: bool,
     },
     /// Pods of several workloads fit: sorted. One alone: it held the address during a part of the stretch, and nobody that
-    /// is known during the rest.
+    /// is known during the rest; or a node may have held it instead.
     Ambiguous(Vec<WorkloadId>),
     /// A node, or what stands for it (hostNetwork pods, tunnel and bridge addresses): the node's name.
     Node(String),
@@ -73,15 +91,20 @@ impl Addresses {
         for of_one in holders.chunk_by(|(one, _), (next, _)| one == next) {
             claims.clear();
             claims.extend(of_one.iter().map(|(_, claim)| *claim));
-            held.entry(of_one[0].0).or_insert_with(|| {
-                let spans = spans(&claims);
-                let bounds = spans.iter().flat_map(|span| [span.begin, span.end]);
-                let finite = bounds.filter(|bound| *bound != Time::MIN && *bound != Time::MAX);
-                let mut changes: Vec<Time> = finite.collect();
-                changes.sort_unstable();
-                changes.dedup();
-                Held::Pods { changes, spans }
-            });
+            let address = of_one[0].0;
+            let node = match held.get(&address) {
+                Some(Held::Node(node)) if is_on_it(snapshot, node, &claims) => continue,
+                Some(Held::Node(node)) => Some(shared(snapshot, node, &claims)),
+                _ => None,
+            };
+            let spans = spans(&claims);
+            let bounds = spans.iter().flat_map(|span| [span.begin, span.end]);
+            let bounds = bounds.chain(node.as_ref().map(|node| node.until));
+            let finite = bounds.filter(|bound| *bound != Time::MIN && *bound != Time::MAX);
+            let mut changes: Vec<Time> = finite.collect();
+            changes.sort_unstable();
+            changes.dedup();
+            held.insert(address, Held::Pods { changes, spans, node });
         }
         bridges(snapshot, &mut held);
         Addresses { held, dns_cache: dns_cache(snapshot, workloads) }
@@ -93,17 +116,33 @@ impl Addresses {
         if address.is_loopback() {
             return Holder::Loopback;
         }
-        match (self.held.get(&address), seen) {
-            (Some(Held::Node(name)), _) if self.dns_cache => Holder::DnsCache(name.clone()),
-            (Some(Held::Node(name)), _) => Holder::Node(name.clone()),
-            (Some(Held::Pods { spans, .. }), None) => untimed(spans),
-            (Some(Held::Pods { spans, changes }), Some((a, b))) => {
-                timed(spans, changes, a.min(b), a.max(b))
+        match self.held.get(&address) {
+            Some(Held::Node(node)) => self.node(&node.name),
+            Some(Held::Pods { spans, changes, node }) => {
+                let holder = match seen {
+                    None => untimed(spans),
+                    Some((a, b)) => timed(spans, changes, a.min(b), a.max(b)),
+                };
+                let may_be = |node: &&Shared| seen.is_none_or(|(a, b)| a.min(b) < node.until);
+                match (node.as_ref().filter(may_be), holder) {
+                    (Some(node), Holder::Unknown) => self.node(&node.name),
+                    (Some(_), Holder::Workload { workload, .. }) => {
+                        Holder::Ambiguous(vec![workload])
+                    }
+                    (_, holder) => holder,
+                }
             }
-            (None, _) if self.dns_cache && is_link_local(address) => {
+            None if self.dns_cache && is_link_local(address) => {
                 Holder::DnsCache(address.to_string())
             }
-            (None, _) => Holder::Unknown,
+            None => Holder::Unknown,
+        }
+    }
+
+    fn node(&self, name: &str) -> Holder {
+        match self.dns_cache {
+            true => Holder::DnsCache(name.to_owned()),
+            false => Holder::Node(name.to_owned()),
         }
     }
 
@@ -134,24 +173,56 @@ impl Held {
     }
 }
 
-/// The addresses of nodes, of their tunnels, and of the pods that share them.
+/// The addresses of nodes, of their tunnels, and of the pods that share them; and those that they had before.
 fn nodes(snapshot: &Snapshot) -> HashMap<IpAddr, Held> {
-    let mut held = HashMap::new();
-    for node in &snapshot.nodes {
-        for address in node.addresses.iter().copied().chain(tunnels(node)) {
-            let name = || Held::Node(node.meta.name.clone());
-            held.entry(address.to_canonical()).or_insert_with(name);
+    let on_host = || snapshot.pods.iter().filter(|pod| pod.host_network);
+    let now = snapshot.nodes.iter().flat_map(of_node).chain(on_host().flat_map(of_pod));
+    let former_nodes = snapshot.nodes.iter().flat_map(|node| &node.former).flat_map(of_node);
+    let former_pods = on_host().flat_map(|pod| &pod.former).flat_map(of_pod);
+    let mut held: HashMap<IpAddr, Held> = HashMap::new();
+    for (address, name, seen) in now.chain(former_nodes).chain(former_pods) {
+        let address = address.to_canonical();
+        if let Some(Held::Node(known)) = held.get_mut(&address) {
+            known.seen = known.seen.zip(seen).map(|(one, other)| one.max(other));
+            continue;
         }
-    }
-    for pod in snapshot.pods.iter().filter(|pod| pod.host_network) {
-        for address in pod.addresses.iter().map(IpAddr::to_canonical) {
-            held.entry(address).or_insert_with(|| match pod.node.as_str() {
-                "" => Held::Node(address.to_string()),
-                node => Held::Node(node.to_string()),
-            });
-        }
+        let name = if name.is_empty() { address.to_string() } else { name.to_owned() };
+        held.insert(address, Held::Node(NodeHold { name, seen }));
     }
     held
+}
+
+/// Each address that this makes a node's, the node's name, and when it was last seen so.
+fn of_node(node: &Node) -> impl Iterator<Item = (IpAddr, &str, Option<Time>)> {
+    let all = node.addresses.iter().copied().chain(tunnels(node));
+    all.map(|address| (address, node.meta.name.as_str(), node.seen))
+}
+
+fn of_pod(pod: &Pod) -> impl Iterator<Item = (IpAddr, &str, Option<Time>)> {
+    let seen = pod.seen.map(|(_, last)| last);
+    pod.addresses.iter().map(move |address| (*address, pod.node.as_str(), seen))
+}
+
+/// Whether a pod that claims a node's address stands on it, and is not believed: the same snapshot has both.
+fn is_on_it(snapshot: &Snapshot, node: &NodeHold, claims: &[Claim]) -> bool {
+    let has_both = |life: &Lifetime| {
+        node.seen.is_some() && life.first_seen <= node.seen && node.seen <= life.last_seen
+    };
+    snapshot.moments.len() < 2 || claims.iter().any(|claim| has_both(&claim.life))
+}
+
+/// A node's address that pods have in other snapshots. It is theirs since one of them surely came after the node, if a
+/// later snapshot lists nodes and none has it.
+fn shared(snapshot: &Snapshot, node: &NodeHold, claims: &[Claim]) -> Shared {
+    let lists = |seen: Time| snapshot.moments.iter().any(|m| m.nodes && m.time > Some(seen));
+    let until = node.seen.filter(|seen| lists(*seen)).and_then(|seen| {
+        let since = |Claim { life, .. }: &Claim| {
+            let first = life.first_seen.filter(|first| *first > seen)?;
+            Some(life.sure.filter(|sure| *sure > seen).unwrap_or(first))
+        };
+        claims.iter().filter_map(since).min()
+    });
+    Shared { name: node.name.clone(), until: until.unwrap_or(Time::MAX) }
 }
 
 /// What flannel and Calico write on a node: its tunnel's address, with or without a prefix length.
@@ -174,7 +245,9 @@ fn bridges(snapshot: &Snapshot, held: &mut HashMap<IpAddr, Held>) {
                 IpAddr::V6(v6) => IpAddr::V6(v6.to_bits().wrapping_add(1).into()),
             };
             for address in [first, second].into_iter().filter(|address| range.contains(address)) {
-                held.entry(address).or_insert_with(|| Held::Node(node.meta.name.clone()));
+                held.entry(address).or_insert_with(|| {
+                    Held::Node(NodeHold { name: node.meta.name.clone(), seen: node.seen })
+                });
             }
         }
     }

@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub nodes: Vec<Node>,
     /// NetworkPolicies, sorted by namespace, name.
     pub policies: Vec<NetworkPolicy>,
+    /// Those that a later snapshot lacks, though it lists that namespace's: `shop/web`, sorted. They are not in `policies`.
+    pub deleted_policies: Vec<String>,
     /// Ingresses, routes, webhook configurations, APIServices; sorted by namespace, kind, name.
     pub entrances: Vec<Entrance>,
     /// Gateways, sorted by namespace, name.
@@ -78,6 +80,12 @@ pub struct Moment {
     pub pods: Option<HashSet<String>>,
     /// Namespaces of the pods it holds, if it is not the only snapshot.
     pub namespaces: HashSet<String>,
+    /// Namespaces of the NetworkPolicies it holds, if it is not the only snapshot.
+    pub policies: HashSet<String>,
+    /// Whether its capture record says that NetworkPolicies were listed cluster-wide.
+    pub policies_cluster_wide: bool,
+    /// Whether it holds nodes, and is not the only snapshot.
+    pub nodes: bool,
     /// Uid of its namespace kube-system: snapshots of different clusters are refused.
     pub cluster: Option<String>,
     /// Pods that its capture record lists as gone: uid → when.
@@ -85,6 +93,14 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// Whether a NetworkPolicy of this namespace that it lacks was not there: it has others of it, or those of other
+    /// namespaces and this one's pods, as a list of all namespaces has.
+    pub fn lists_policies_of(&self, namespace: &str) -> bool {
+        self.policies_cluster_wide
+            || self.policies.contains(namespace)
+            || !self.policies.is_empty() && self.namespaces.contains(namespace)
+    }
+
     /// Whether it holds this pod. Of one without a uid nobody can tell.
     pub fn holds(&self, pod: &Pod) -> bool {
         let uid = &pod.meta.uid;
@@ -343,6 +359,17 @@ pub struct Node {
     pub addresses: Vec<IpAddr>,
     /// `spec.podCIDRs` (else `podCIDR`).
     pub pod_cidrs: Vec<ipnet::IpNet>,
+    /// Of several snapshots, the time of the last that has it at these addresses.
+    pub seen: Option<Time>,
+    /// Its states in earlier snapshots that have it at other addresses, oldest first.
+    pub former: Vec<Node>,
+}
+
+impl Node {
+    /// Whether a later snapshot lists nodes, and lacks it.
+    pub fn is_gone(&self, moments: &[Moment]) -> bool {
+        self.seen.is_some() && moments.iter().any(|moment| moment.nodes && moment.time > self.seen)
+    }
 }
 
 /// A NetworkPolicy as deployed.

@@ -133,6 +133,7 @@ impl Take {
         if let Some(record) = &self.record {
             self.moment.time = record.when.or(self.moment.time);
             self.moment.pods_cluster_wide = record.pods_cluster_wide;
+            self.moment.policies_cluster_wide = record.policies_cluster_wide;
         }
         self.moment.cluster = self.clusters.first().map(|(_, uid)| uid.clone());
     }

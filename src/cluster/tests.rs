@@ -14,7 +14,7 @@ fn the_log_stage_knows_every_address_of_the_snapshot_and_when_it_changes_hands()
         Pod { host_network: true, ..pod("shop", "agent", "192.168.0.7") },
     ];
     let nodes =
-        vec![Node { meta: meta("", "n1"), addresses: vec![ip("192.168.0.1")], pod_cidrs: vec![] }];
+        vec![Node { meta: meta("", "n1"), addresses: vec![ip("192.168.0.1")], ..Node::default() }];
     let hands = cluster(Snapshot { pods, nodes, ..Snapshot::default() }).hands();
     let second = crate::time::SECOND;
     let expected = [at("10:00:00") - 5 * second, at("11:00:00"), at("11:00:00") + 2 * second];

@@ -138,7 +138,18 @@ fn choose_policies(
         let count = plural(own.len() as u64, "policy", "policies");
         messages.note(&format!("{count} of the snapshot not evaluated: --with-existing adds them"));
     }
-    if !given && own.is_empty() {
+    let deleted = &cluster.snapshot.deleted_policies;
+    if (!given || args.with_existing) && !deleted.is_empty() {
+        let first: Vec<&str> = deleted.iter().take(3).map(String::as_str).collect();
+        let more = deleted.len().saturating_sub(first.len());
+        messages.note(&format!(
+            "{} that a later snapshot lacks not evaluated: {}{}",
+            plural(deleted.len() as u64, "policy", "policies"),
+            first.join(", "),
+            if more > 0 { format!(", +{more}") } else { String::new() }
+        ));
+    }
+    if !given && own.is_empty() && deleted.is_empty() {
         messages.warning("the snapshot holds no NetworkPolicy, so nothing is denied: was `networkpolicies` among the kinds that kubectl got? --policies names files");
     }
     for (policy, file) in files.policies {

@@ -10,6 +10,7 @@ use super::{Options, comment, labels};
 use crate::cluster::Cluster;
 use crate::cluster::aliases::Lead;
 use crate::cluster::backends::{PodPort, Port, PortSource};
+use crate::cluster::model::Snapshot;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Client, Connection, Proof, Report, Server, ServerKind, Status};
 
@@ -256,7 +257,8 @@ fn peers(client: &Client, cluster: &Cluster, allow_nodes: bool) -> Result<Vec<Pe
             let own = node_addresses(&client.name, cluster);
             // Only addresses that were seen: a tunnel's or a bridge's stands for pods that are not named here.
             let seen: BTreeSet<IpAddr> = client.ips.iter().map(IpAddr::to_canonical).collect();
-            if seen.is_empty() || !seen.is_subset(&own) {
+            // Nor those of a node that is gone: whoever gets them next would be let in.
+            if seen.is_empty() || !seen.is_subset(&own) || is_gone(&client.name, cluster) {
                 return Err(Unsaid::Node);
             }
             Ok(seen.into_iter().map(|ip| Peer::Node(client.name.clone(), ip)).collect())
@@ -276,6 +278,11 @@ pub(super) fn node_addresses(name: &str, cluster: &Cluster) -> BTreeSet<IpAddr> 
     let pods = snapshot.pods.iter().filter(|pod| pod.host_network && pod.node == name);
     let all = nodes.flat_map(|n| &n.addresses).chain(pods.flat_map(|p| &p.addresses));
     all.map(IpAddr::to_canonical).collect()
+}
+
+fn is_gone(node: &str, cluster: &Cluster) -> bool {
+    let Snapshot { nodes, moments, .. } = &cluster.snapshot;
+    nodes.iter().any(|one| one.meta.name == node && one.is_gone(moments))
 }
 
 /// What stands behind a server, or why nothing does that a policy could select.

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::model::{Controller, Node, Pod, Snapshot};
+use super::super::model::{Controller, Moment, Node, Pod, Snapshot};
 use super::super::tests_support::*;
 use std::collections::BTreeSet;
 
@@ -188,6 +188,7 @@ fn node(name: &str, addresses: &str, ranges: &str) -> Node {
         meta: meta("", name),
         addresses: addresses.split_whitespace().map(ip).collect(),
         pod_cidrs: ranges.split_whitespace().map(|range| range.parse().unwrap()).collect(),
+        ..Node::default()
     }
 }
 
@@ -287,6 +288,81 @@ fn with_node_local_dns_in_the_dns_namespace_nodes_are_caches() {
         Pod { host_network: true, node: "n1".into(), ..pod("kube-system", "p", "192.168.0.1") },
     ];
     check_places(&made(pods, vec![]), &[("192.168.0.1", "cache n1")]);
+}
+
+/// A node that the snapshot of half past ten has at the address, and a pod that the one of noon has there since eleven.
+fn node_then_pod(nodes_at_noon: bool) -> Snapshot {
+    let noon = at("12:00:00");
+    let pod = Pod { seen: Some((noon, noon)), ..since(of("web", "w"), "11:00:00") };
+    let first = Moment { nodes: true, ..moment("10:30:00", &[]) };
+    let second = Moment { nodes: nodes_at_noon, ..moment("12:00:00", &[&pod]) };
+    Snapshot {
+        pods: vec![pod],
+        nodes: vec![Node { seen: Some(at("10:30:00")), ..node("old", ADDRESS, "") }],
+        moments: vec![first, second],
+        ..Snapshot::default()
+    }
+}
+
+#[test]
+fn an_address_that_one_snapshot_has_as_a_nodes_and_another_as_a_pods_is_either_ones_until_one_is_gone()
+ {
+    let before = [("09:00:00", "node old"), ("10:59:56", "web+?"), ("11:00:01", "web+?")];
+    let gone = cluster(node_then_pod(true));
+    check(&gone, &before);
+    check(&gone, &[("11:00:02", "web"), ("23:00:00", "web")]);
+    // Nobody has looked for the node since.
+    let unknown = cluster(node_then_pod(false));
+    check(&unknown, &before);
+    check(&unknown, &[("11:00:02", "web+?"), ("23:00:00", "web+?")]);
+    let untimed = |cluster: &Cluster| word(cluster, cluster.addresses.holder(ip(ADDRESS), None));
+    assert_eq!([untimed(&gone), untimed(&unknown)], ["web+?", "web+?"]);
+    let over = gone.addresses.holder(ip(ADDRESS), Some((at("11:00:00"), at("12:00:00"))));
+    assert_eq!(word(&gone, over), "web+?");
+    // A pod that started before the node was seen came there later than it says.
+    let mut early = node_then_pod(true);
+    early.pods[0].start = Some(at("09:00:00"));
+    early.pods[0].started = Some(at("09:00:02"));
+    check(&cluster(early), &[("08:00:00", "node old"), ("11:00:00", "web+?"), ("12:00:00", "web")]);
+}
+
+#[test]
+fn a_pod_that_a_snapshot_has_at_its_nodes_address_stands_on_it() {
+    let mut both = node_then_pod(true);
+    both.nodes[0].seen = Some(at("12:00:00"));
+    let holder = [("09:00:00", "node old"), ("11:30:00", "node old"), ("13:00:00", "node old")];
+    check(&cluster(both), &holder);
+    let mut one = node_then_pod(true);
+    (one.pods[0].seen, one.nodes[0].seen) = (None, None);
+    one.moments.truncate(1);
+    check(&cluster(one), &holder);
+}
+
+#[test]
+fn the_address_that_a_node_had_before_was_a_nodes() {
+    let mut snapshot = node_then_pod(true);
+    let former = snapshot.nodes.pop().unwrap();
+    let now = node("old", "192.168.0.9", "");
+    snapshot.nodes = vec![Node { seen: Some(at("12:00:00")), former: vec![former], ..now }];
+    check(
+        &cluster(snapshot.clone()),
+        &[("09:00:00", "node old"), ("11:00:00", "web+?"), ("11:30:00", "web")],
+    );
+    // And that of a hostNetwork pod.
+    snapshot.nodes.clear();
+    let time = |clock: &str| Some((at(clock), at(clock)));
+    let agent = |address: &str, clock: &str| Pod {
+        host_network: true,
+        node: "n7".into(),
+        seen: time(clock),
+        ..pod("kube-system", "agent", address)
+    };
+    let former = vec![agent(ADDRESS, "10:30:00")];
+    snapshot.pods.push(Pod { former, ..agent("192.168.0.9", "12:00:00") });
+    check(
+        &cluster(snapshot),
+        &[("09:00:00", "node n7"), ("11:00:00", "web+?"), ("11:30:00", "web")],
+    );
 }
 
 #[test]

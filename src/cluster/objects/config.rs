@@ -14,7 +14,7 @@ use crate::time::Time;
 ///
 /// ```json
 /// {"when": "2026-03-14T23:59:55Z", "cluster": "UID of kube-system", "podsClusterWide": true,
-///  "gone": {"UID of a pod": "2026-03-14T23:41:02Z"}}
+///  "gone": {"UID of a pod": "2026-03-14T23:41:02Z"}, "missed": [{"what": "nodes", "why": "forbidden"}]}
 /// ```
 ///
 /// Other fields may stand there; each of these may be missing or `null`.
@@ -26,6 +26,8 @@ pub(crate) struct CaptureRecord {
     pub(crate) cluster: Option<String>,
     /// Whether the pods of all namespaces were listed.
     pub(crate) pods_cluster_wide: bool,
+    /// Whether the NetworkPolicies of all namespaces were: none of them is among what was missed.
+    pub(crate) policies_cluster_wide: bool,
     /// Pods that were seen and were gone when the objects were listed: uid → since when at the latest.
     pub(crate) gone: BTreeMap<String, Time>,
 }
@@ -59,6 +61,9 @@ fn capture(text: &str) -> Result<CaptureRecord, String> {
         when: moment(raw.when),
         cluster: raw.cluster.filter(|uid| !uid.is_empty()),
         pods_cluster_wide: raw.pods_cluster_wide == Some(true),
+        policies_cluster_wide: raw.missed.is_some_and(|missed| {
+            !missed.iter().any(|Missed { what }| what.starts_with("networkpolicies"))
+        }),
         gone: gone.filter_map(|(uid, when)| Some((uid, moment(Some(when))?))).collect(),
     })
 }
@@ -81,4 +86,10 @@ struct RawRecord {
     cluster: Option<String>,
     pods_cluster_wide: Option<bool>,
     gone: Option<BTreeMap<String, When>>,
+    missed: Option<Vec<Missed>>,
+}
+
+#[derive(Deserialize)]
+struct Missed {
+    what: String,
 }

@@ -132,7 +132,7 @@ pub(super) fn node(shell: &Shell<'_>, notes: &mut Vec<String>) -> Result<Node, S
             Err(_) => notes.push("spec.podCIDRs: invalid network, ignored".to_owned()),
         }
     }
-    Ok(Node { meta, addresses, pod_cidrs })
+    Ok(Node { meta, addresses, pod_cidrs, ..Node::default() })
 }
 
 #[derive(Default, Deserialize)]

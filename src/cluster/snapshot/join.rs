@@ -2,14 +2,15 @@
 //! are different pods, and all that ever were are kept. Of other objects only one can bear a name at a time: a later
 //! one replaces it, whatever its uid.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use hashbrown::HashSet;
 
 use super::Take;
-use crate::cluster::model::{EndpointSlice, Meta, Moment, Pod, Snapshot};
+use crate::cluster::model::{EndpointSlice, Meta, Moment, Node, Pod, Snapshot};
 use crate::cluster::objects::Object;
+use crate::time::Time;
 
 /// Joins them; the order in which they were given does not matter.
 pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapshot {
@@ -22,10 +23,11 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
     let (mut nodes, mut policies, mut entrances) = (Vec::new(), Vec::new(), Vec::new());
     let (mut gateways, mut monitors, mut corefiles) = (Vec::new(), Vec::new(), Vec::new());
     let is_alone = takes.len() == 1;
-    for mut take in takes {
-        if !is_alone {
-            list(&mut take.moment, &take.objects);
-        }
+    if !is_alone {
+        takes.iter_mut().for_each(|take| list(&mut take.moment, &take.objects));
+        all.deleted_policies = delete_policies(&mut takes);
+    }
+    for take in takes {
         let time = take.moment.time;
         all.moments.push(take.moment);
         all.broken.extend(take.broken);
@@ -45,7 +47,10 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
                 Object::Slice(slice) => slices.push(slice),
                 Object::Endpoints(slices) => legacy.push(slices),
                 Object::Namespace(namespace) => namespaces.push(namespace),
-                Object::Node(node) => nodes.push(node),
+                Object::Node(mut node) => {
+                    node.seen = time.filter(|_| !is_alone);
+                    nodes.push(node);
+                }
                 Object::Policy(policy) => policies.push(policy),
                 Object::Entrance(entrance) => entrances.push(entrance),
                 Object::Gateway(gateway) => gateways.push(gateway),
@@ -55,12 +60,13 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
             }
         }
     }
-    all.pods = followed(pods);
+    all.pods =
+        followed(pods, |pod| [&pod.meta.namespace, &pod.meta.name, &pod.meta.uid], follow_pod);
     all.controllers = unboxed(controllers, |c| [&c.meta.namespace, &c.kind, &c.meta.name]);
     all.services = unboxed(services, |service| named(&service.meta));
     all.slices = unboxed(slices, |slice| named(&slice.meta));
     all.namespaces = unboxed(namespaces, named);
-    all.nodes = unboxed(nodes, |node| named(&node.meta));
+    all.nodes = followed(nodes, |node| named(&node.meta), follow_node);
     all.policies = unboxed(policies, |policy| named(&policy.meta));
     all.entrances = unboxed(entrances, |e| [&e.meta.namespace, &e.kind, &e.meta.name]);
     all.gateways = unboxed(gateways, |gateway| named(&gateway.meta));
@@ -70,11 +76,22 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
     all
 }
 
-/// Says which pods a snapshot holds, so that they can be missing in another.
+/// Says what a snapshot holds, so that it can be missing in another.
 fn list(moment: &mut Moment, objects: &[Object]) {
     let mut uids = HashSet::new();
     for object in objects {
-        let Object::Pod(pod, _) = object else { continue };
+        let pod = match object {
+            Object::Pod(pod, _) => pod,
+            Object::Policy(policy) => {
+                moment.policies.insert(policy.meta.namespace.clone());
+                continue;
+            }
+            Object::Node(_) => {
+                moment.nodes = true;
+                continue;
+            }
+            _ => continue,
+        };
         // Without a uid nobody can tell whether a later snapshot lacks it.
         if !pod.meta.uid.is_empty() {
             uids.insert(pod.meta.uid.clone());
@@ -86,28 +103,29 @@ fn list(moment: &mut Moment, objects: &[Object]) {
     moment.pods = Some(uids);
 }
 
-/// The last of each pod, sorted, which knows at which addresses the earlier snapshots have it.
+/// The last of each key, sorted by key, which takes over what the earlier ones say that is not said any more.
 #[expect(clippy::vec_box, reason = "they are sorted in their boxes, and moved once")]
-fn followed(mut pods: Vec<Box<Pod>>) -> Vec<Pod> {
-    fn key(pod: &Pod) -> [&str; 3] {
-        [&pod.meta.namespace, &pod.meta.name, &pod.meta.uid]
-    }
+fn followed<T>(
+    mut all: Vec<Box<T>>,
+    key: impl Fn(&T) -> [&str; 3],
+    follow: impl Fn(&mut T, T),
+) -> Vec<T> {
     // As kubectl lists them.
-    if !pods.is_sorted_by(|a, b| key(a) < key(b)) {
-        pods.sort_by(|a, b| key(a).cmp(&key(b)));
+    if !all.is_sorted_by(|a, b| key(a) < key(b)) {
+        all.sort_by(|a, b| key(a).cmp(&key(b)));
     }
-    let mut all: Vec<Pod> = Vec::with_capacity(pods.len());
-    for mut pod in pods {
-        if let Some(earlier) = all.pop_if(|earlier| key(earlier) == key(&pod)) {
-            follow(&mut pod, earlier);
+    let mut last: Vec<T> = Vec::with_capacity(all.len());
+    for mut one in all {
+        if let Some(earlier) = last.pop_if(|earlier| key(earlier) == key(&one)) {
+            follow(&mut one, earlier);
         }
-        all.push(*pod);
+        last.push(*one);
     }
-    all
+    last
 }
 
-/// Takes over where the earlier snapshots have the pod. One that has it at no address says nothing.
-fn follow(pod: &mut Pod, mut earlier: Pod) {
+/// Remembers at which addresses earlier snapshots have the pod. One that has it at none says nothing.
+fn follow_pod(pod: &mut Pod, mut earlier: Pod) {
     pod.former = std::mem::take(&mut earlier.former);
     let is_in = |address: &IpAddr, other: &Pod| other.addresses.contains(address);
     if pod.addresses.len() == earlier.addresses.len()
@@ -118,6 +136,47 @@ fn follow(pod: &mut Pod, mut earlier: Pod) {
     } else if !earlier.addresses.is_empty() {
         pod.former.push(earlier);
     }
+}
+
+/// Remembers the addresses, its tunnels' included, that earlier snapshots give the node.
+fn follow_node(node: &mut Node, mut earlier: Node) {
+    node.former = std::mem::take(&mut earlier.former);
+    let is_same =
+        node.addresses == earlier.addresses && node.meta.annotations == earlier.meta.annotations;
+    if !is_same {
+        node.former.push(earlier);
+    }
+}
+
+/// Drops the NetworkPolicies that a later snapshot lacks, though it lists that namespace's: they allow nothing any more,
+/// and forbid nothing. Names them.
+fn delete_policies(takes: &mut [Take]) -> Vec<String> {
+    // A snapshot without a time may be the latest of all.
+    let mut seen: BTreeMap<(String, String), Option<Time>> = BTreeMap::new();
+    for take in &*takes {
+        for object in &take.objects {
+            let Object::Policy(policy) = object else { continue };
+            let Meta { namespace, name, .. } = &policy.meta;
+            let last = seen.entry((namespace.clone(), name.clone())).or_insert(take.moment.time);
+            *last = last.zip(take.moment.time).map(|(one, other)| one.max(other));
+        }
+    }
+    seen.retain(|(namespace, _), last| {
+        let lists = |moment: &Moment| moment.time > *last && moment.lists_policies_of(namespace);
+        last.is_some() && takes.iter().any(|take| lists(&take.moment))
+    });
+    if !seen.is_empty() {
+        for take in takes {
+            take.objects.retain(|object| match object {
+                Object::Policy(policy) => {
+                    let Meta { namespace, name, .. } = &policy.meta;
+                    !seen.contains_key(&(namespace.clone(), name.clone()))
+                }
+                _ => true,
+            });
+        }
+    }
+    seen.into_keys().map(|(namespace, name)| format!("{namespace}/{name}")).collect()
 }
 
 fn named(meta: &Meta) -> [&str; 3] {

@@ -203,6 +203,84 @@ fn of_two_states_of_an_object_the_later_snapshots_counts() {
     }
 }
 
+/// A pod, so that the snapshot is of that time; and objects.
+fn aged(clock: &str, namespace: &str, objects: &[Value]) -> String {
+    let mut pod = pod(namespace, "web", "10.0.0.1");
+    pod["metadata"]["creationTimestamp"] = json!(format!("2026-03-14T{clock}Z"));
+    pod["status"]["startTime"] = json!(null);
+    list(&[objects, &[pod]].concat())
+}
+
+fn policy(namespace: &str, name: &str) -> Value {
+    object("networking.k8s.io/v1", "NetworkPolicy", namespace, name, json!({"podSelector": {}}))
+}
+
+#[test]
+fn a_policy_is_deleted_if_a_later_snapshot_lists_its_namespaces_and_lacks_it() {
+    let old = aged("11:00:00", "a", &[policy("a", "open"), policy("a", "deny"), policy("b", "x")]);
+    let check = |later: &str, expected: &[&str], deleted: &[&str]| {
+        for files in [[("new", later), ("old", &*old)], [("a", &*old), ("b", later)]] {
+            let snapshot = read_all(&files);
+            let names: Vec<_> = snapshot.policies.iter().map(|p| p.meta.name.as_str()).collect();
+            assert_eq!((&*names, &*snapshot.deleted_policies), (expected, &*texts(deleted)));
+        }
+    };
+    let all = &["deny", "open", "x"];
+    check(&aged("12:00:00", "a", &[policy("a", "deny")]), &["deny", "x"], &["a/open"]);
+    // No policy of this namespace, but its pods, and policies of another one.
+    let elsewhere = &[policy("c", "y")];
+    check(&aged("12:00:00", "a", elsewhere), &["x", "y"], &["a/deny", "a/open"]);
+    check(&aged("12:00:00", "c", elsewhere), &["deny", "open", "x", "y"], &[]);
+    check(&aged("12:00:00", "a", &[]), all, &[]);
+    check(&aged("11:00:00", "a", &[policy("a", "deny")]), all, &[]);
+    // What came back is there.
+    let back = aged("13:00:00", "a", &[policy("a", "open")]);
+    let between = aged("12:00:00", "a", &[policy("a", "deny")]);
+    let snapshot = read_all(&[("1", &old), ("2", &between), ("3", &back)]);
+    assert_eq!(snapshot.deleted_policies, ["a/deny"]);
+    // A capture says whether it lists them all.
+    let capture = |missed: &str| {
+        let record = format!(r#"{{"when": "2026-03-14T12:00:00Z"{missed}}}"#);
+        list(&[config("", "kico-capture", "record", &record)])
+    };
+    check(&capture(r#", "missed": [{"what": "nodes"}]"#), &[], &["a/deny", "a/open", "b/x"]);
+    let missed =
+        r#", "missed": [{"what": "networkpolicies.networking.k8s.io of other namespaces"}]"#;
+    check(&capture(missed), all, &[]);
+    check(&capture(""), all, &[]);
+}
+
+fn texts(all: &[&str]) -> Vec<String> {
+    all.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn a_node_keeps_the_addresses_that_earlier_snapshots_give_it() {
+    let node = |address: &str| {
+        let mut node = object("v1", "Node", "", "n1", json!({}));
+        node["status"] = json!({"addresses": [{"type": "InternalIP", "address": address}]});
+        node
+    };
+    let files = [("10:00:00", "1"), ("11:00:00", "1"), ("12:00:00", "2")]
+        .map(|(clock, end)| aged(clock, "a", &[node(&format!("192.168.0.{end}"))]));
+    let snapshot = read_all(&[("1", &files[0]), ("2", &files[1]), ("3", &files[2])]);
+    let when = |clock: &str| crate::time::parse(&format!("2026-03-14T{clock}Z"));
+    assert_eq!(snapshot.nodes.len(), 1);
+    let of = |node: &Node| (node.addresses[0].to_string(), node.seen);
+    assert_eq!(of(&snapshot.nodes[0]), ("192.168.0.2".to_owned(), when("12:00:00")));
+    let former: Vec<_> = snapshot.nodes[0].former.iter().map(of).collect();
+    // The latest of the earlier ones.
+    assert_eq!(former, [("192.168.0.1".to_owned(), when("11:00:00"))]);
+    assert!(!snapshot.nodes[0].is_gone(&snapshot.moments));
+    let without = aged("13:00:00", "a", &[]);
+    let snapshot = read_all(&[("1", &files[0]), ("2", &without)]);
+    assert!(!snapshot.nodes[0].is_gone(&snapshot.moments), "nobody looked");
+    let other = object("v1", "Node", "", "n2", json!({}));
+    let others = aged("13:00:00", "a", &[other]);
+    let snapshot = read_all(&[("1", &files[0]), ("2", &others)]);
+    assert!(snapshot.nodes[0].is_gone(&snapshot.moments));
+}
+
 #[test]
 fn a_service_made_again_replaces_the_old_one() {
     let service = |uid: &str, created: &str, app: &str| {

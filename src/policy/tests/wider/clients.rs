@@ -1,13 +1,15 @@
 //! Clients that are no peer: nodes, addresses that stand for many, what the log does not prove.
 
 use super::*;
+use crate::cluster::model::{Moment, Node};
+use crate::cluster::tests_support::{at, moment};
 
 fn with_node(addresses: &[&str]) -> (World, usize) {
     let (mut world, _, _, service) = sock_shop();
-    world.cluster.snapshot.nodes.push(crate::cluster::model::Node {
+    world.cluster.snapshot.nodes.push(Node {
         meta: Meta { name: "worker-1".into(), ..Meta::default() },
         addresses: addresses.iter().map(|ip| ip.parse().unwrap()).collect(),
-        pod_cidrs: Vec::new(),
+        ..Node::default()
     });
     (world, service)
 }
@@ -54,6 +56,21 @@ fn w15_a_tunnels_address_is_no_peer_even_with_allow_nodes() {
     let policies = world.build_with(&Options { allow_nodes: true, ..options() });
     assert!(policies.complete.is_empty());
     assert_eq!(items(&read(&policies.incomplete[0])).len(), 1);
+}
+
+#[test]
+fn w15_a_node_that_a_later_snapshot_lacks_is_no_peer_even_with_allow_nodes() {
+    for (last, peers) in [("10:00:00", 1), ("12:00:00", 2)] {
+        let (mut world, service) = with_node(&["10.0.0.7"]);
+        world.cluster.snapshot.nodes[0].seen = Some(at(last));
+        let listing = |clock| Moment { nodes: true, ..moment(clock, &[]) };
+        world.cluster.snapshot.moments = vec![listing("10:00:00"), listing("12:00:00")];
+        let ips = vec!["10.0.0.7".parse().unwrap()];
+        Arc::make_mut(&mut world.asked_as("Node", "worker-1", service).client).ips = ips;
+        let policies = world.build_with(&Options { allow_nodes: true, ..options() });
+        let policy = policies.complete.first().or(policies.incomplete.first()).unwrap();
+        assert_eq!((items(&read(policy)).len(), policies.complete.len()), (peers, peers - 1));
+    }
 }
 
 #[test]
