@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub nodes: Vec<Node>,
     /// NetworkPolicies, sorted by namespace, name.
     pub policies: Vec<NetworkPolicy>,
+    /// Snapshots of which nothing says which is the later one, though they differ: lower-case fragments that name them.
+    pub undecided: Vec<String>,
     /// Those that a later snapshot lacks, though it lists that namespace's: `shop/web`, sorted. They are not in `policies`.
     pub deleted_policies: Vec<String>,
     /// Ingresses, routes, webhook configurations, APIServices; sorted by namespace, kind, name.

@@ -38,7 +38,8 @@ pub(crate) fn read(shell: &Shell<'_>, dns_namespaces: &[String]) -> Read {
         "Endpoints" => network::endpoints(shell, &mut notes).map(Object::Endpoints),
         "NetworkPolicy" => network::policy(shell).map(Box::new).map(Object::Policy),
         "Namespace" => meta::read(shell).map(Box::new).map(Object::Namespace),
-        "Node" => network::node(shell, &mut notes).map(Box::new).map(Object::Node),
+        "Node" => network::node(shell, &mut notes)
+            .map(|node| Object::Node(Box::new(node), meta::latest_condition(shell))),
         "ConfigMap" => config::read(shell, dns_namespaces),
         "Ingress" => entrance::ingress(shell).map(Box::new).map(Object::Entrance),
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute" => {
@@ -55,7 +56,8 @@ pub(crate) fn read(shell: &Shell<'_>, dns_namespaces: &[String]) -> Read {
         "ServiceMonitor" | "PodMonitor" => {
             monitor::read(shell, shell.kind).map(Box::new).map(Object::Monitor)
         }
-        _ => controller::read(shell, shell.kind).map(Box::new).map(Object::Controller),
+        _ => controller::read(shell, shell.kind)
+            .map(|one| Object::Controller(Box::new(one), meta::latest_condition(shell))),
     };
     let kind = if shell.kind.is_empty() { "object" } else { shell.kind };
     let who = || format!("{kind} {}", meta::who(shell));
@@ -102,16 +104,19 @@ pub(crate) struct Read {
 }
 
 /// What an object was. Each is moved several times on its way into the snapshot, and is large: the box is not.
+#[derive(PartialEq)]
 pub(crate) enum Object {
     /// A pod, and the latest time that it mentions.
     Pod(Box<model::Pod>, Option<Time>),
-    Controller(Box<model::Controller>),
+    /// A controller, and the latest time of its conditions.
+    Controller(Box<model::Controller>, Option<Time>),
     Service(Box<model::Service>),
     Slice(Box<model::EndpointSlice>),
     /// Legacy Endpoints: one slice for each of its subsets.
     Endpoints(Vec<model::EndpointSlice>),
     Namespace(Box<model::Meta>),
-    Node(Box<model::Node>),
+    /// A node, and the latest time of its conditions: the kubelet renews them every few minutes.
+    Node(Box<model::Node>, Option<Time>),
     Policy(Box<model::NetworkPolicy>),
     Entrance(Box<model::Entrance>),
     Gateway(Box<model::Gateway>),
@@ -125,20 +130,54 @@ pub(crate) enum Object {
 }
 
 impl Object {
-    /// The latest time that it mentions: of all but pods, their creation.
+    /// The latest time that it mentions: of most kinds, its creation.
     pub(crate) fn latest(&self) -> Option<Time> {
         match self {
             Object::Pod(_, latest) => *latest,
-            Object::Controller(controller) => controller.meta.created,
+            Object::Controller(controller, latest) => controller.meta.created.max(*latest),
             Object::Service(service) => service.meta.created,
             Object::Slice(slice) => slice.meta.created,
             Object::Namespace(meta) => meta.created,
-            Object::Node(node) => node.meta.created,
+            Object::Node(node, latest) => node.meta.created.max(*latest),
             Object::Policy(policy) => policy.meta.created,
             Object::Entrance(entrance) => entrance.meta.created,
             Object::Gateway(gateway) => gateway.meta.created,
             Object::Monitor(monitor) => monitor.meta.created,
             _ => None,
+        }
+    }
+
+    /// What it has in common with its other states: kind, namespace, name, and of a pod its uid.
+    pub(crate) fn key(&self) -> Option<[&str; 4]> {
+        fn of<'a>(kind: &'a str, meta: &'a model::Meta) -> Option<[&'a str; 4]> {
+            Some([kind, &meta.namespace, &meta.name, ""])
+        }
+        match self {
+            Object::Pod(pod, _) => {
+                Some(["Pod", &pod.meta.namespace, &pod.meta.name, &pod.meta.uid])
+            }
+            Object::Controller(controller, _) => of(&controller.kind, &controller.meta),
+            Object::Service(service) => of("Service", &service.meta),
+            Object::Slice(slice) => of("EndpointSlice", &slice.meta),
+            Object::Endpoints(slices) => of("Endpoints", &slices.first()?.meta),
+            Object::Namespace(meta) => of("Namespace", meta),
+            Object::Node(node, _) => of("Node", &node.meta),
+            Object::Policy(policy) => of("NetworkPolicy", &policy.meta),
+            Object::Entrance(entrance) => of(&entrance.kind, &entrance.meta),
+            Object::Gateway(gateway) => of("Gateway", &gateway.meta),
+            Object::Monitor(monitor) => of(&monitor.kind, &monitor.meta),
+            Object::Corefile(file) => Some(["ConfigMap", &file.namespace, &file.name, ""]),
+            Object::Capture(_) | Object::Nothing | Object::Skipped(_) => None,
+        }
+    }
+
+    /// Whether both say the same. The times of conditions say nothing but when they were read.
+    pub(crate) fn says(&self, other: &Object) -> bool {
+        match (self, other) {
+            (Object::Pod(one, _), Object::Pod(other, _)) => one == other,
+            (Object::Controller(one, _), Object::Controller(other, _)) => one == other,
+            (Object::Node(one, _), Object::Node(other, _)) => one == other,
+            (one, other) => one == other,
         }
     }
 }

@@ -220,6 +220,9 @@ fn judge(reading: &Reading, cluster: &Cluster, messages: &Messages) -> Exit {
             }
         }
     }
+    for undecided in &cluster.snapshot.undecided {
+        messages.warning(undecided);
+    }
     for broken in &cluster.snapshot.broken {
         messages.fault(broken);
         exit = exit.min(Exit::Partial);

@@ -74,9 +74,13 @@ fn fields(kind: &str) -> &'static [&'static str] {
             "status.initContainerStatuses.lastState.terminated.startedAt",
             "status.initContainerStatuses.lastState.terminated.finishedAt",
         ],
-        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" => {
-            &["spec.selector", "spec.template.metadata.@meta", "spec.template.spec.@pod"]
-        }
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" => &[
+            "spec.selector",
+            "spec.template.metadata.@meta",
+            "spec.template.spec.@pod",
+            "status.conditions.lastTransitionTime",
+            "status.conditions.lastUpdateTime",
+        ],
         "CronJob" => &[
             "spec.schedule",
             "spec.jobTemplate.spec.selector",
@@ -110,9 +114,14 @@ fn fields(kind: &str) -> &'static [&'static str] {
             "ports.protocol",
         ],
         "NetworkPolicy" => &["spec"],
-        "Node" => {
-            &["spec.podCIDR", "spec.podCIDRs", "status.addresses.type", "status.addresses.address"]
-        }
+        "Node" => &[
+            "spec.podCIDR",
+            "spec.podCIDRs",
+            "status.addresses.type",
+            "status.addresses.address",
+            "status.conditions.lastTransitionTime",
+            "status.conditions.lastHeartbeatTime",
+        ],
         "Ingress" => &["spec.defaultBackend.service", "spec.rules.http.paths.backend.service"],
         "HTTPRoute" | "GRPCRoute" | "TCPRoute" | "TLSRoute" | "UDPRoute" => &[
             "spec.rules.backendRefs.group",
@@ -238,6 +247,27 @@ mod tests {
             kept["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"],
             "2026-01-01T00:00:00Z"
         );
+    }
+
+    #[test]
+    fn what_dates_a_snapshot_is_kept() {
+        for (api, kind, field) in [
+            ("v1", "Node", "lastHeartbeatTime"),
+            ("v1", "Node", "lastTransitionTime"),
+            ("apps/v1", "Deployment", "lastUpdateTime"),
+            ("apps/v1", "ReplicaSet", "lastTransitionTime"),
+            ("batch/v1", "Job", "lastTransitionTime"),
+        ] {
+            let mut object = json!({
+                "metadata": {"name": "x", "creationTimestamp": "2026-03-14T10:00:00Z"},
+                "status": {"conditions": [{"message": "canary", field: "2026-03-14T12:00:00Z"}]},
+            });
+            Keep::of(kind).prune(&mut object);
+            assert!(!object.to_string().contains("canary"), "{object}");
+            (object["apiVersion"], object["kind"]) = (api.into(), kind.into());
+            let read = snapshot::from_text("pods.json", &object.to_string(), &[]).unwrap();
+            assert_eq!(read.moments[0].time, crate::time::parse("2026-03-14T12:00:00Z"), "{kind}");
+        }
     }
 
     /// The fields named here are those that the snapshot reads: a pruned sample gives the very same snapshot.

@@ -39,6 +39,14 @@ pub(super) fn read(shell: &Shell<'_>) -> Result<Meta, String> {
     })
 }
 
+/// The latest time of the conditions in its status. What cannot be read dates nothing.
+pub(super) fn latest_condition(shell: &Shell<'_>) -> Option<Time> {
+    let Status { conditions } = field(shell, "status").ok()?;
+    let times =
+        |c: RawCondition| [c.last_transition_time, c.last_update_time, c.last_heartbeat_time];
+    conditions.into_iter().flatten().flat_map(times).filter_map(moment).max()
+}
+
 /// `namespace/name` for a message, of an object that need not be whole.
 pub(super) fn who(shell: &Shell<'_>) -> String {
     let Who { namespace, name } = field(shell, "metadata").unwrap_or_default();
@@ -123,6 +131,19 @@ struct RawMeta {
     creation_timestamp: Option<When>,
     deletion_timestamp: Option<When>,
     owner_references: Option<Vec<RawOwner>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Status {
+    conditions: Option<Vec<RawCondition>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawCondition {
+    last_transition_time: Option<When>,
+    last_update_time: Option<When>,
+    last_heartbeat_time: Option<When>,
 }
 
 #[derive(Deserialize)]

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
-use super::Take;
+use super::{Take, shown};
 use crate::cluster::model::{EndpointSlice, Meta, Moment, Node, Pod, Snapshot};
 use crate::cluster::objects::Object;
 use crate::time::Time;
@@ -25,6 +25,7 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
     let is_alone = takes.len() == 1;
     if !is_alone {
         takes.iter_mut().for_each(|take| list(&mut take.moment, &take.objects));
+        all.undecided = undecided(&takes);
         all.deleted_policies = delete_policies(&mut takes);
     }
     for take in takes {
@@ -42,12 +43,12 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
                     pod.seen = time.map(|time| (time, time)).filter(|_| !is_alone);
                     pods.push(pod);
                 }
-                Object::Controller(controller) => controllers.push(controller),
+                Object::Controller(controller, _) => controllers.push(controller),
                 Object::Service(service) => services.push(service),
                 Object::Slice(slice) => slices.push(slice),
                 Object::Endpoints(slices) => legacy.push(slices),
                 Object::Namespace(namespace) => namespaces.push(namespace),
-                Object::Node(mut node) => {
+                Object::Node(mut node, _) => {
                     node.seen = time.filter(|_| !is_alone);
                     nodes.push(node);
                 }
@@ -86,7 +87,7 @@ fn list(moment: &mut Moment, objects: &[Object]) {
                 moment.policies.insert(policy.meta.namespace.clone());
                 continue;
             }
-            Object::Node(_) => {
+            Object::Node(..) => {
                 moment.nodes = true;
                 continue;
             }
@@ -148,6 +149,42 @@ fn follow_node(node: &mut Node, mut earlier: Node) {
     }
 }
 
+/// Snapshots of one time, or without one, that say different things of an object: which of them is the later one is decided
+/// by their names.
+fn undecided(takes: &[Take]) -> Vec<String> {
+    let is_tie =
+        |one: &Take, next: &Take| one.moment.time.is_none() || one.moment.time == next.moment.time;
+    if takes.is_sorted_by(|one, next| !is_tie(one, next)) {
+        return Vec::new();
+    }
+    let mut last: HashMap<[&str; 4], (&Take, &Object)> = HashMap::new();
+    let mut differing: BTreeMap<[&str; 2], Vec<[&str; 4]>> = BTreeMap::new();
+    for take in takes {
+        for object in &take.objects {
+            let Some(key) = object.key() else { continue };
+            let Some((before, earlier)) = last.insert(key, (take, object)) else { continue };
+            if !std::ptr::eq(before, take) && is_tie(before, take) && !earlier.says(object) {
+                let both = [before.moment.path.as_str(), take.moment.path.as_str()];
+                differing.entry(both).or_default().push(key);
+            }
+        }
+    }
+    let said = |([one, other], mut keys): ([&str; 2], Vec<[&str; 4]>)| {
+        keys.sort_unstable();
+        let [kind, namespace, name, _] = keys.first().copied().unwrap_or_default();
+        let slash = if namespace.is_empty() { "" } else { "/" };
+        let more = match keys.len() {
+            0 | 1 => String::new(),
+            all => format!(", +{}", all - 1),
+        };
+        shown(&format!(
+            "nothing says whether {one} or {other} is the later snapshot, and they differ in {kind} {namespace}{slash}{name}\
+             {more}: what {other} says counts"
+        ))
+    };
+    differing.into_iter().map(said).collect()
+}
+
 /// Drops the NetworkPolicies that a later snapshot lacks, though it lists that namespace's: they allow nothing any more,
 /// and forbid nothing. Names them.
 fn delete_policies(takes: &mut [Take]) -> Vec<String> {
@@ -176,7 +213,7 @@ fn delete_policies(takes: &mut [Take]) -> Vec<String> {
             });
         }
     }
-    seen.into_keys().map(|(namespace, name)| format!("{namespace}/{name}")).collect()
+    seen.into_keys().map(|(namespace, name)| shown(&format!("{namespace}/{name}"))).collect()
 }
 
 fn named(meta: &Meta) -> [&str; 3] {

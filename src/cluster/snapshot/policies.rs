@@ -106,11 +106,11 @@ impl PolicyFiles {
 fn word(object: &Object) -> &'static str {
     match object {
         Object::Pod(..) => "Pod",
-        Object::Controller(_) => "workload",
+        Object::Controller(..) => "workload",
         Object::Service(_) => "Service",
         Object::Slice(_) | Object::Endpoints(_) => "EndpointSlice",
         Object::Namespace(_) => "Namespace",
-        Object::Node(_) => "Node",
+        Object::Node(..) => "Node",
         Object::Corefile(_) | Object::Capture(_) => "ConfigMap",
         Object::Entrance(_) | Object::Gateway(_) | Object::Monitor(_) => "entrance or monitor",
         Object::Nothing | Object::Policy(_) | Object::Skipped(_) => "object",

@@ -22,7 +22,8 @@ fn try_read(files: &[(&str, &[u8])]) -> Result<Snapshot, String> {
     let prefix = format!("{}/", directory.path().display());
     let mut snapshot = super::read(&paths, &["dns".to_owned()])
         .map_err(|error| error.to_string().replace(&prefix, ""))?;
-    for text in snapshot.broken.iter_mut().chain(&mut snapshot.ignored) {
+    let said = [&mut snapshot.broken, &mut snapshot.ignored, &mut snapshot.undecided];
+    for text in said.into_iter().flatten() {
         *text = text.replace(&prefix, "");
     }
     for moment in &mut snapshot.moments {
@@ -338,6 +339,58 @@ fn a_snapshot_is_as_old_as_the_latest_thing_in_it() {
     let snapshot = read(&list(&[pod]));
     assert_eq!(snapshot.moments[0].time, crate::time::parse("2026-03-14T12:00:01Z"));
     assert_eq!(snapshot.pods[0].finished, None);
+}
+
+#[test]
+fn the_conditions_of_nodes_and_controllers_say_how_old_it_is_too() {
+    let check = |api: &str, kind: &str, conditions: Value, expected: Option<&str>| {
+        let mut object = object(api, kind, "", "x", json!({}));
+        object["metadata"]["creationTimestamp"] = json!("2026-03-14T10:00:00Z");
+        object["status"] = json!({"conditions": conditions});
+        let snapshot = read(&list(&[object]));
+        let time = expected.unwrap_or("2026-03-14T10:00:00Z");
+        assert_eq!(snapshot.moments[0].time, crate::time::parse(time), "{kind} {conditions}");
+        // They cost no object.
+        assert_eq!(snapshot.nodes.len() + snapshot.controllers.len(), 1);
+        assert!(snapshot.broken.is_empty());
+    };
+    let noon = Some("2026-03-14T12:00:00Z");
+    for field in ["lastTransitionTime", "lastUpdateTime", "lastHeartbeatTime"] {
+        let conditions = json!([{"type": "a"}, {"type": "b", field: noon}, {field: null}]);
+        check("v1", "Node", conditions.clone(), noon);
+        check("apps/v1", "Deployment", conditions.clone(), noon);
+        check("batch/v1", "Job", conditions, noon);
+        check("v1", "Node", json!([{field: "yesterday"}]), None);
+        check("v1", "Node", json!([{field: "2026-03-14T09:00:00Z"}]), None);
+    }
+    check("v1", "Node", json!(null), None);
+    check("apps/v1", "DaemonSet", json!({"a": 1}), None);
+}
+
+#[test]
+fn where_nothing_says_which_snapshot_is_the_later_one_and_they_differ_it_is_said() {
+    let service = |port: u16| {
+        object("v1", "Service", "a", "api", json!({"ports": [{"port": 80, "targetPort": port}]}))
+    };
+    let check = |files: &[(&str, &str)], expected: &[&str]| {
+        assert_eq!(read_all(files).undecided, texts(expected));
+    };
+    let [old, new] = [8080, 9090].map(|port| aged("11:00:00", "a", &[service(port)]));
+    let tie = "nothing says whether new or old is the later snapshot, and they differ in Service a/api: what old says counts";
+    check(&[("old", &old), ("new", &new)], &[tie]);
+    check(&[("new", &new), ("old", &old)], &[tie]);
+    check(&[("old", &old), ("new", &aged("12:00:00", "a", &[service(9090)]))], &[]);
+    check(&[("old", &old), ("same", &old)], &[]);
+    // Each has something else.
+    check(&[("old", &old), ("other", &aged("11:00:00", "a", &[policy("a", "x")]))], &[]);
+    let undated = [service(7070), pod("a", "web", "10.0.0.9")].map(|mut object| {
+        object["metadata"]["creationTimestamp"] = json!(null);
+        object["status"] = json!(null);
+        object
+    });
+    let undated = list(&undated);
+    let both = "nothing says whether none or old is the later snapshot, and they differ in Pod a/web, +1: what old says counts";
+    check(&[("old", &old), ("none", &undated)], &[both]);
 }
 
 #[test]
