@@ -40,7 +40,7 @@ impl World {
             nodes: vec![Node {
                 meta: named(&"node-1"),
                 addresses: vec![self.node],
-                pod_cidrs: Vec::new(),
+                ..Node::default()
             }],
             dns_namespaces: vec!["kube-system".into()],
             ..Snapshot::default()

@@ -104,8 +104,8 @@ fn list(moment: &mut Moment, objects: &[Object]) {
     moment.pods = Some(uids);
 }
 
-/// The last of each key, sorted by key, which takes over what the earlier ones say that is not said any more.
-#[expect(clippy::vec_box, reason = "they are sorted in their boxes, and moved once")]
+/// The last of each key, sorted by key, which takes over what the earlier ones say that is not said any more. They are
+/// sorted in their boxes, and moved once.
 fn followed<T>(
     mut all: Vec<Box<T>>,
     key: impl Fn(&T) -> [&str; 3],
