@@ -16,6 +16,7 @@ use crate::cluster::Cluster;
 use crate::cluster::aliases::Lead;
 use crate::cluster::backends::{Port, PortSource};
 use crate::cluster::endpoints::{Listed, written_by_hand};
+use crate::cluster::model::Pod;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Client, Connection, Proof, Report, ServerKind, Status};
 
@@ -244,9 +245,9 @@ fn peer(address: IpAddr, listed: &Listed, cluster: &Cluster) -> Option<Peer> {
 fn holders(client: &Client, cluster: &Cluster) -> BTreeSet<WorkloadId> {
     let ips: BTreeSet<IpAddr> = client.ips.iter().map(IpAddr::to_canonical).collect();
     let pods = cluster.snapshot.pods.iter().zip(&cluster.workloads.of_pod);
-    let held = pods.filter(|(pod, _)| {
-        !pod.host_network && pod.addresses.iter().any(|ip| ips.contains(&ip.to_canonical()))
-    });
+    let has = |pod: &Pod| pod.addresses.iter().any(|ip| ips.contains(&ip.to_canonical()));
+    let held =
+        pods.filter(|(pod, _)| !pod.host_network && (has(pod) || pod.former.iter().any(has)));
     held.map(|(_, id)| *id).filter(|id| Some(*id) != client.workload).collect()
 }
 

@@ -131,12 +131,23 @@ fn w17_egress_who_may_have_asked_for_more_has_an_incomplete_policy() {
     Arc::make_mut(&mut connection.client).candidates = vec![user];
     world.lacks("it may be one of several that asked for: Service sock-shop/user-db");
 
-    // Untimed, from an address that a finished pod of somebody else held too: both may need it.
+    // Untimed, from an address that a finished pod of somebody else held too, or holds no more: both may need it.
+    for moved in [false, true] {
+        shared_by_two(moved);
+    }
+}
+
+fn shared_by_two(moved: bool) {
     let (mut world, user, _, service) = shop();
     let front = world.deployment("sock-shop/front", "app=front");
     let api = world.service("sock-shop/api", &[user], &[tcp(80)]);
     let address: IpAddr = "10.1.0.4".parse().unwrap();
-    world.pod(user).addresses = vec![address];
+    let pod = world.pod(user);
+    let with_it = Pod { addresses: vec![address], ..Pod::default() };
+    match moved {
+        true => pod.former = vec![with_it],
+        false => pod.addresses = with_it.addresses,
+    }
     let shared = world.asked(front, service);
     Arc::make_mut(&mut shared.client).ips = vec![address];
     (shared.status, shared.proof) = (vec![Status::SharedAddress], None);
