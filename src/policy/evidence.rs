@@ -59,6 +59,7 @@ pub(super) enum Unsaid {
     ExternalIps,
     ByHand,
     Foreign,
+    Listed,
     Alias,
 }
 
@@ -91,6 +92,9 @@ impl Unsaid {
             }
             Unsaid::Foreign => {
                 "they asked for a Service that does not select its pods, and somebody wrote those down as endpoints"
+            }
+            Unsaid::Listed => {
+                "they asked for a Service that the snapshot does not have, and whose EndpointSlices list its pods"
             }
             Unsaid::Alias => {
                 "they asked for an ExternalName that leads to it, and whoever may write that says where it leads"
@@ -330,7 +334,7 @@ fn inferred(server: &Server, cluster: &Cluster) -> Result<Behind, String> {
     let found = cluster.infer_service(&server.namespace, &server.name);
     let found = found.map_err(|reason| format!("{reason}; what policies need: {KUBECTL}"))?;
     let workloads = vec![(found.workload, found.ports)];
-    Ok(Behind { workloads, source: words(PortSource::Containers), word: Some("inferred") })
+    Ok(Behind { workloads, source: words(found.source), word: Some("inferred") })
 }
 
 pub(super) fn service<'a>(

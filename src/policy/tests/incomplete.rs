@@ -257,6 +257,32 @@ fn with_pods_alone_the_workload_of_a_services_name_is_inferred_and_the_comment_s
 }
 
 #[test]
+fn who_asked_for_a_service_of_which_there_are_only_slices_is_named_where_those_lead() {
+    let (mut world, _, db, _) = sock_shop();
+    let web = world.deployment("sock-shop/web", "app=web");
+    let other = world.service("sock-shop/other", &[], &[]);
+    world.asked(web, other);
+    let server = Arc::make_mut(&mut world.report.connections.last_mut().unwrap().server);
+    (server.service, server.in_snapshot) = (None, Some(false));
+    assert_eq!(world.build().incomplete.len(), 0);
+    let address: IpAddr = "10.1.0.9".parse().unwrap();
+    world.pod(db).addresses = vec![address];
+    let slice = |namespace: &str| EndpointSlice {
+        meta: Meta { namespace: namespace.into(), ..Meta::default() },
+        service: "other".into(),
+        endpoints: vec![Endpoint { addresses: vec![address], ..Endpoint::default() }],
+        ports: Vec::new(),
+    };
+    world.cluster.snapshot.slices = vec![slice("elsewhere")];
+    assert_eq!(world.build().incomplete.len(), 0);
+    world.cluster.snapshot.slices = vec![slice("sock-shop")];
+    let policies = world.build();
+    let said = "whose EndpointSlices list its pods: Deployment sock-shop/web";
+    assert!(policies.incomplete[0].incomplete[0].ends_with(said), "{policies:?}");
+    assert_eq!((policies.incomplete[0].workload, policies.complete.len()), (db, 0));
+}
+
+#[test]
 fn an_external_server_is_nobodys_ingress() {
     let (mut world, ..) = sock_shop();
     let server = Arc::make_mut(&mut world.report.connections[0].server);
