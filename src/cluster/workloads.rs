@@ -30,6 +30,15 @@ pub struct Workload {
     pub inferred: bool,
 }
 
+impl Workload {
+    /// Whether it is the cache in front of the cluster's DNS, if it is in a DNS namespace: it runs on every node, whoever's
+    /// DaemonSet it is.
+    pub fn is_node_local_dns(&self) -> bool {
+        let kind = self.kind.split_once('.').map_or(self.kind.as_str(), |(kind, _)| kind);
+        kind == "DaemonSet" && self.name == "node-local-dns"
+    }
+}
+
 /// All workloads, sorted by namespace, kind, name; those without pods too.
 #[derive(Clone, Debug, Default)]
 pub struct Workloads {
