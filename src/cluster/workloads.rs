@@ -102,7 +102,7 @@ impl Workloads {
 /// Namespace, kind, name and group: what makes a workload.
 type Key<'a> = (&'a str, &'a str, &'a str, &'a str);
 
-/// All of them, sorted. Custom kinds of one name and two groups say their groups.
+/// All of them, sorted. Those that would be shown alike, custom kinds of two groups, say their groups.
 fn listed(found: HashMap<Key<'_>, Workload>) -> Vec<Workload> {
     let mut all: Vec<(Key<'_>, Workload)> = found.into_iter().collect();
     all.sort_unstable_by_key(|(key, _)| *key);
@@ -140,6 +140,9 @@ fn entry<'m, 'a>(found: &'m mut HashMap<Key<'a>, Workload>, key: Key<'a>) -> &'m
         inferred: false,
     })
 }
+
+/// In the place of a group: the static pods of a name, less their nodes', are not the bare pod of that name.
+const STATIC: &str = "static";
 
 /// What stands at the top of a pod's chain.
 #[derive(Clone, Copy)]
@@ -190,7 +193,8 @@ impl<'a> Controllers<'a> {
             return Top::known("Pod", &pod.meta.name);
         };
         if direct.kind == "Node" {
-            return Top::known("Pod", static_name(pod, &direct.name));
+            let name = static_name(pod, &direct.name);
+            return Top { group: STATIC, ..Top::known("Pod", name) };
         }
         let mut owner = direct;
         // A chain of honest objects has two steps. One that is longer goes in a circle, and stands for nothing.
@@ -421,6 +425,21 @@ mod tests {
                 "kube-system/Pod/odd",
                 "shop/Pod/shell",
             ],
+        );
+    }
+
+    #[test]
+    fn a_bare_pod_is_not_the_static_pod_of_its_name() {
+        let fixed = owned(pod("shop", "tool-n1", ""), "Node", "n1", "");
+        check(
+            vec![fixed.clone(), pod("shop", "tool-x", "")],
+            vec![],
+            &["shop/Pod/tool", "shop/Pod/tool-x"],
+        );
+        check(
+            vec![pod("shop", "tool", ""), fixed],
+            vec![],
+            &["shop/Pod/tool", "shop/Pod.static/tool"],
         );
     }
 
