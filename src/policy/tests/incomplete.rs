@@ -234,6 +234,38 @@ fn a_pods_name_is_evidence_if_a_pod_holds_it() {
 }
 
 #[test]
+fn pods_of_one_name_and_two_workloads_have_each_their_own_ports() {
+    let (mut world, _, db, _) = sock_shop();
+    let newer = world.orphan("StatefulSet", "sock-shop/other", "app=other");
+    for (id, number) in [(db, 27017), (newer, 9090)] {
+        let pod = world.pod(id);
+        pod.meta.name = "db-0".into();
+        let ports = vec![ContainerPort { port: number, ..ContainerPort::default() }];
+        pod.containers = vec![Container { name: "db".into(), ports }];
+    }
+    let server = Arc::make_mut(&mut world.report.connections[0].server);
+    *server = Server {
+        kind: ServerKind::Pod,
+        namespace: "sock-shop".into(),
+        name: "db-0".into(),
+        ports: [tcp(9090), tcp(27017)].into(),
+        workloads: vec![db, newer],
+        in_snapshot: Some(true),
+        service: None,
+    };
+    let policies = world.build().complete;
+    let ports: Vec<String> = policies
+        .iter()
+        .map(|policy| {
+            let spec = policy.object.spec.clone().unwrap();
+            let ports = spec.ingress.unwrap().remove(0).ports.unwrap();
+            ports.iter().map(|port| format!("{:?}", port.port.clone().unwrap())).collect()
+        })
+        .collect();
+    assert_eq!(ports, ["Int(9090)", "Int(27017)"]);
+}
+
+#[test]
 fn with_pods_alone_the_workload_of_a_services_name_is_inferred_and_the_comment_says_so() {
     let mut world = World::new();
     let web = world.deployment("shop/web", "app=web");
