@@ -197,7 +197,8 @@ fn is_read(shell: &Shell<'_>) -> bool {
 }
 
 /// An owner's kind and group: a StatefulSet of OpenKruise and one of `apps` are two workloads. Where the kind alone would
-/// be taken for one that is read, the group stands behind it, and not beside. Without an `apiVersion` it is what its kind says.
+/// be taken for one that is read, the group stands behind it, as `kubectl` writes it, and not beside. Without an `apiVersion`
+/// it is what its kind says; likewise in Kubernetes' own groups, which alone have no dot: written by hand, they may be mixed up.
 fn owner_kind(kind: String, api: &str) -> (String, String) {
     let known = match kind.as_str() {
         // A ReplicaSet that is not there is inferred to be one's.
@@ -206,21 +207,16 @@ fn owner_kind(kind: String, api: &str) -> (String, String) {
     };
     let group = group(api);
     match known {
-        Some(own) if api.is_empty() || own.contains(&group) => (kind, String::new()),
-        Some(_) => (with_group(&kind, group), String::new()),
+        Some(own) if !group.contains('.') || own.contains(&group) => (kind, String::new()),
+        Some(_) => (format!("{kind}.{group}"), String::new()),
         None => (kind, group.to_owned()),
     }
-}
-
-/// `StatefulSet.apps.kruise.io`, as `kubectl` writes it.
-fn with_group(kind: &str, group: &str) -> String {
-    format!("{kind}.{}", if group.is_empty() { "core" } else { group })
 }
 
 /// Its kind, with the group where the kind alone would be taken for one that is read.
 fn skipped_name(shell: &Shell<'_>) -> String {
     match is_known(shell.kind) {
-        true => with_group(shell.kind, group(shell.api)),
+        true => format!("{}.{}", shell.kind, group(shell.api)),
         false => shell.kind.to_owned(),
     }
 }

@@ -304,11 +304,11 @@ fn an_owner_of_another_group_is_another_kind() {
         // By hand, or cut down.
         (None, "StatefulSet", "StatefulSet "),
         (Some(""), "Rollout", "Rollout "),
+        (Some("apps/v1"), "Job", "Job "),
+        (Some("v1"), "Deployment", "Deployment "),
         (Some("apps.kruise.io/v1beta1"), "StatefulSet", "StatefulSet.apps.kruise.io "),
         (Some("batch.volcano.sh/v1alpha1"), "Job", "Job.batch.volcano.sh "),
-        (Some("extensions/v1beta1"), "StatefulSet", "StatefulSet.extensions "),
         (Some("rollouts.kruise.io/v1"), "Rollout", "Rollout.rollouts.kruise.io "),
-        (Some("v1"), "Deployment", "Deployment.core "),
         (Some("kafka.strimzi.io/v1"), "Kafka", "Kafka kafka.strimzi.io"),
         (Some("v1"), "ReplicationController", "ReplicationController "),
         (None, "Kafka", "Kafka "),
