@@ -185,9 +185,7 @@ fn bridges(snapshot: &Snapshot, held: &mut HashMap<IpAddr, Held>) {
 /// Whether the DNS namespace has the DaemonSet node-local-dns; its pods' owner references are enough to know.
 fn dns_cache(snapshot: &Snapshot, workloads: &Workloads) -> bool {
     workloads.list.iter().any(|workload| {
-        workload.kind == "DaemonSet"
-            && workload.name == "node-local-dns"
-            && snapshot.dns_namespaces.contains(&workload.namespace)
+        workload.is_node_local_dns() && snapshot.dns_namespaces.contains(&workload.namespace)
     })
 }
 
