@@ -199,6 +199,13 @@ pub struct Input {
     pub id: u64,
 }
 
+impl Input {
+    /// Records inside the window: answered, failed, unknown.
+    pub fn records(&self) -> [u64; 3] {
+        [self.answered, self.failed, self.unknown]
+    }
+}
+
 /// Where the first record of a row stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
