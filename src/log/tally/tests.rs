@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::log::record::{QType, Rcode, Record};
 use crate::log::tally_csv::counted;
-use crate::log::{Hands, LateHands, Window, tally_csv};
+use crate::log::{Hands, Input, LateHands, Window, tally_csv};
 use crate::name::{self, Shape};
 
 /// One record of a made-up log.
@@ -405,10 +405,42 @@ fn a_window_takes_whole_rows_or_is_refused() {
         (Some((0, 30)), None),
     ] {
         let mut tally = one(seen);
-        let clipped = clip(&mut tally, &mut [], window);
+        let mut inputs = [Input { seen, ..counted([2, 0, 0]) }];
+        let clipped = clip(&mut tally, &mut inputs, window);
         assert_eq!(clipped.ok().map(|()| tally.rows.len()), expected, "{seen:?}");
     }
     let mut tally = one(None);
     clip(&mut tally, &mut [], Window::default()).unwrap();
     assert_eq!(tally.rows.len(), 1);
+}
+
+#[test]
+fn what_was_given_up_is_inside_the_window_or_outside_or_nobody_can_say() {
+    let window = Window { since: Some(10), until: Some(20) };
+    let (inside, outside) = (Some((10, 19)), Some((0, 9)));
+    // When the row and each input were seen, how much of each input has no time; what is left of the given up.
+    let check = |row,
+                 [one_seen, other_seen]: [Option<(Time, Time)>; 2],
+                 untimed: u64,
+                 expected: Option<u64>| {
+        let given_up = GivenUp { records: [0, 7, 0], of_cluster: 0 };
+        let lost = vec![Lost { client: Some([10, 9, 0, 3].into()), given_up, names: 3 }];
+        let mut tally = Tally { lost, ..one(row) };
+        let mut inputs = [
+            Input { seen: one_seen, untimed, ..counted([2, 3, 0]) },
+            Input { seen: other_seen, ..counted([0, 4, 0]) },
+        ];
+        let clipped = clip(&mut tally, &mut inputs, window);
+        let left =
+            clipped.ok().map(|()| tally.lost.iter().map(|lost| lost.given_up.sum()).sum::<u64>());
+        assert_eq!(left, expected, "{row:?} {one_seen:?} {other_seen:?} {untimed}");
+    };
+    check(inside, [inside, inside], 0, Some(7));
+    check(outside, [outside, outside], 0, Some(0));
+    check(None, [None, None], 5, Some(0));
+    check(None, [None, outside], 5, Some(0));
+    check(inside, [inside, None], 0, None);
+    check(outside, [outside, inside], 0, None);
+    // All rows that are left have times, and some of what was given up has none.
+    check(inside, [inside, inside], 2, None);
 }
