@@ -204,6 +204,11 @@ impl Input {
     pub fn records(&self) -> [u64; 3] {
         [self.answered, self.failed, self.unknown]
     }
+
+    /// Whether there is any, inside the window or not.
+    pub fn holds_records(&self) -> bool {
+        self.outside > 0 || self.records() != [0; 3]
+    }
 }
 
 /// Where the first record of a row stands.

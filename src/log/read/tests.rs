@@ -346,6 +346,34 @@ mod tallies {
     }
 
     #[test]
+    fn tallies_that_share_only_what_holds_no_record_do_not_overlap() {
+        let dir = Dir::new();
+        let (a, b) = (dir.add("a.log", log(10)), dir.add("b.log", log(20)));
+        for nothing in ["", "nothing\n", "[INFO] 10.7.0.1:40 - 8 \"A IN broken.example. udp\n"] {
+            let empty = dir.add("empty.log", nothing);
+            let [one, two, none] = [[&a, &empty], [&b, &empty], [&empty, &empty]]
+                .map(|logs| tally_of(&logs.map(PathBuf::clone)));
+            let [one, two, none] = [("1.csv", one), ("2.csv", two), ("3.csv", none)]
+                .map(|(name, csv)| dir.add(name, csv));
+            let logs = read_with(&[a.clone(), b.clone(), empty.clone()], &options()).unwrap();
+            for inputs in [
+                &[&one, &two][..],
+                &[&one, &two, &none],
+                &[&one, &two, &empty],
+                &[&a, &two],
+                &[&none, &a, &two],
+                &[&one, &a, &two],
+                // Of a tally that is skipped, what nobody else has read is still listed.
+                &[&a, &b, &one],
+            ] {
+                let inputs: Vec<PathBuf> = inputs.iter().map(|path| (*path).clone()).collect();
+                let read = read_with(&inputs, &options()).unwrap();
+                assert_eq!((&read.tally, &read.inputs), (&logs.tally, &logs.inputs), "{inputs:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_torn_tally_is_named_and_the_rest_goes_on() {
         let dir = Dir::new();
         let a = dir.add("a.log", log(10));
