@@ -205,6 +205,11 @@ impl Input {
         [self.answered, self.failed, self.unknown]
     }
 
+    /// Whether records without a time are among those inside the window. A bounded one leaves all of them outside.
+    pub fn counts_untimed(&self) -> bool {
+        self.untimed > self.outside
+    }
+
     /// Whether there is any, inside the window or not.
     pub fn holds_records(&self) -> bool {
         self.outside > 0 || self.records() != [0; 3]

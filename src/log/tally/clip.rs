@@ -44,8 +44,7 @@ pub fn clip(tally: &mut Tally, inputs: &mut [Input], window: Window) -> Result<(
             let counts = [&mut input.answered, &mut input.failed, &mut input.unknown];
             input.outside += counts.into_iter().map(std::mem::take).sum::<u64>();
             input.seen = None;
-        } else if input.untimed > input.outside {
-            // Not made within a window: then they would be counted as outside.
+        } else if input.counts_untimed() {
             let what = format!("what it counts of {}, with records without a time", input.path);
             return Err(StraddleError { what, seen: input.seen });
         }
