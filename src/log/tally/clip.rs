@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::Tally;
+use super::{GivenUp, Tally};
 use crate::log::{Input, Window};
 use crate::time::{self, Time};
 
@@ -55,15 +55,28 @@ pub fn clip(tally: &mut Tally, inputs: &mut [Input], window: Window) -> Result<(
     clip_lost(tally, counted)
 }
 
-/// What the bound gave up has no times. So it is all inside the window or all outside, which is known from what was counted
-/// there; else nobody can say whose is what.
+/// What the bound gave up has no times. How much of it is inside the window is known from what was counted there and is in no
+/// row; whose it is only if it is all, or one client's. Else nobody can say.
 fn clip_lost(tally: &mut Tally, counted: [u64; 3]) -> Result<(), StraddleError> {
     if tally.records() == counted {
         return Ok(());
     }
-    tally.lost.clear();
-    if tally.records() == counted {
+    let mut all = std::mem::take(&mut tally.lost);
+    let kept = tally.records();
+    if kept == counted {
         return Ok(());
+    }
+    if let [lost] = all.as_mut_slice() {
+        let GivenUp { records, of_cluster } = &mut lost.given_up;
+        let inside = counted.iter().zip(kept).map(|(counted, kept)| counted.saturating_sub(kept));
+        records.iter_mut().zip(inside).for_each(|(sum, inside)| *sum = inside);
+        // As many as there may be.
+        *of_cluster = records[0].saturating_add(records[2]).min(*of_cluster);
+        lost.names = lost.given_up.sum().min(lost.names);
+        tally.lost = all;
+        if tally.records() == counted {
+            return Ok(());
+        }
     }
     Err(StraddleError { what: "what it gave up to --max-names".into(), seen: None })
 }
