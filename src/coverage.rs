@@ -75,8 +75,7 @@ pub fn cover(inputs: &[Input], totals: &Totals, lost: &[Lost], cluster: &Cluster
     all.inputs.sort_by(|a, b| a.path.cmp(&b.path));
     for input in &all.inputs {
         all.lines += input.lines;
-        for (sum, more) in all.queries.iter_mut().zip([input.answered, input.failed, input.unknown])
-        {
+        for (sum, more) in all.queries.iter_mut().zip(input.records()) {
             *sum += more;
         }
         all.outside += input.outside;

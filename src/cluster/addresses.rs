@@ -146,6 +146,22 @@ impl Addresses {
         }
     }
 
+    /// Every pod that may have held `address` at some moment of `seen` (`None`: ever), and its workload.
+    pub fn may_have_held(
+        &self,
+        address: IpAddr,
+        seen: Option<(Time, Time)>,
+    ) -> impl Iterator<Item = (WorkloadId, usize)> {
+        let spans = match self.held.get(&address.to_canonical()) {
+            Some(Held::Pods { spans, .. }) => spans.as_slice(),
+            _ => &[],
+        };
+        let fits = move |span: &&Span| {
+            seen.is_none_or(|(first, last)| span.begin <= last && first < span.end)
+        };
+        spans.iter().filter(fits).map(|span| (span.workload, span.pod))
+    }
+
     /// Whether the snapshot has this address at all, at whatever time: a pod's, a node's, a tunnel's or a bridge's.
     /// Loopback says nothing about which cluster this is, and is not known.
     pub fn knows(&self, address: IpAddr) -> bool {
@@ -256,9 +272,7 @@ fn bridges(snapshot: &Snapshot, held: &mut HashMap<IpAddr, Held>) {
 /// Whether the DNS namespace has the DaemonSet node-local-dns; its pods' owner references are enough to know.
 fn dns_cache(snapshot: &Snapshot, workloads: &Workloads) -> bool {
     workloads.list.iter().any(|workload| {
-        workload.kind == "DaemonSet"
-            && workload.name == "node-local-dns"
-            && snapshot.dns_namespaces.contains(&workload.namespace)
+        workload.is_node_local_dns() && snapshot.dns_namespaces.contains(&workload.namespace)
     })
 }
 

@@ -180,7 +180,7 @@ fn seats<'a>(
 }
 
 /// Whether an endpoint means this pod. One that names no pod means whoever holds its address.
-fn is_target(endpoint: &Endpoint, pod: &Pod) -> bool {
+pub(super) fn is_target(endpoint: &Endpoint, pod: &Pod) -> bool {
     let Some((namespace, name, uid)) = &endpoint.pod else { return true };
     let same_uid = *uid == pod.meta.uid || uid.is_empty() || pod.meta.uid.is_empty();
     *namespace == pod.meta.namespace && *name == pod.meta.name && same_uid

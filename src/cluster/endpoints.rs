@@ -63,16 +63,32 @@ pub fn foreign_pods(cluster: &Cluster, service: usize) -> BTreeSet<usize> {
     };
     let slices = cluster.slices.get(service).into_iter().flatten();
     let slices = slices.filter_map(|index| cluster.snapshot.slices.get(*index));
+    let own: BTreeSet<usize> = behind.workloads.iter().flat_map(|b| &b.pods).copied().collect();
+    holders(cluster, slices).difference(&own).copied().collect()
+}
+
+/// The pods that stand in the slices of a Service that the snapshot lacks, likewise.
+pub fn listed_pods(cluster: &Cluster, namespace: &str, service: &str) -> BTreeSet<usize> {
+    let slices = cluster.snapshot.slices.iter();
+    holders(cluster, slices.filter(|s| s.service == service && s.meta.namespace == namespace))
+}
+
+/// The pods that are still there and hold an address of these slices, but for those of the host's network.
+fn holders<'a>(
+    cluster: &Cluster,
+    slices: impl Iterator<Item = &'a EndpointSlice>,
+) -> BTreeSet<usize> {
     let addresses: BTreeSet<IpAddr> = slices
         .flat_map(|slice| &slice.endpoints)
         .flat_map(|endpoint| &endpoint.addresses)
         .map(IpAddr::to_canonical)
         .collect();
-    let own: BTreeSet<usize> = behind.workloads.iter().flat_map(|b| &b.pods).copied().collect();
+    if addresses.is_empty() {
+        return BTreeSet::new();
+    }
     let pods = cluster.snapshot.pods.iter().enumerate();
     let listed = pods.filter(|(index, pod)| {
         !pod.host_network
-            && !own.contains(index)
             && cluster.is_present(*index)
             && pod.addresses.iter().any(|address| addresses.contains(&address.to_canonical()))
     });

@@ -134,8 +134,11 @@ pub struct Meta {
 /// A controller reference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
-    /// `Deployment`, `Rollout`, …
+    /// `Deployment`, `Rollout`, …; with its group behind it, `StatefulSet.apps.kruise.io`, where the kind alone would be
+    /// taken for one that kico knows.
     pub kind: String,
+    /// The API group of a kind that kico does not know; else empty.
+    pub group: String,
     /// Its name.
     pub name: String,
     /// Its uid.

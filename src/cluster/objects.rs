@@ -225,18 +225,37 @@ pub(crate) fn is_known(kind: &str) -> bool {
     groups(kind).is_some()
 }
 
-fn group<'a>(shell: &Shell<'a>) -> &'a str {
-    shell.api.split_once('/').map_or("", |(group, _)| group)
+/// The group of an `apiVersion`; its version does not matter.
+fn group(api: &str) -> &str {
+    api.split_once('/').map_or("", |(group, _)| group)
 }
 
 fn is_read(shell: &Shell<'_>) -> bool {
-    groups(shell.kind).is_some_and(|groups| shell.api.is_empty() || groups.contains(&group(shell)))
+    groups(shell.kind)
+        .is_some_and(|groups| shell.api.is_empty() || groups.contains(&group(shell.api)))
+}
+
+/// An owner's kind and group: a StatefulSet of OpenKruise and one of `apps` are two workloads. Where the kind alone would
+/// be taken for one that is read, the group stands behind it, as `kubectl` writes it, and not beside. Without an `apiVersion`
+/// it is what its kind says; likewise in Kubernetes' own groups, which alone have no dot: written by hand, they may be mixed up.
+fn owner_kind(kind: String, api: &str) -> (String, String) {
+    let known = match kind.as_str() {
+        // A ReplicaSet that is not there is inferred to be one's.
+        "Rollout" => Some(&["argoproj.io"][..]),
+        kind => groups(kind),
+    };
+    let group = group(api);
+    match known {
+        Some(own) if !group.contains('.') || own.contains(&group) => (kind, String::new()),
+        Some(_) => (format!("{kind}.{group}"), String::new()),
+        None => (kind, group.to_owned()),
+    }
 }
 
 /// Its kind, with the group where the kind alone would be taken for one that is read.
 fn skipped_name(shell: &Shell<'_>) -> String {
     match is_known(shell.kind) {
-        true => format!("{}.{}", shell.kind, group(shell)),
+        true => format!("{}.{}", shell.kind, group(shell.api)),
         false => shell.kind.to_owned(),
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn meta(namespace: &str, name: &str) -> Meta {
 /// An owner whose uid is that of [`controller`].
 pub(crate) fn owner(namespace: &str, kind: &str, name: &str) -> Option<Owner> {
     let uid = format!("{kind}/{namespace}/{name}");
-    Some(Owner { kind: kind.into(), name: name.into(), uid })
+    Some(Owner { kind: kind.into(), name: name.into(), uid, ..Owner::default() })
 }
 
 /// A running pod at one address, without times; empty text: at none.

@@ -15,7 +15,8 @@ pub struct WorkloadId(pub u32);
 /// A workload: the top of a pod's controller chain, or the bare pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
-    /// Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, Pod, or the custom owner's kind.
+    /// Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, Pod, or the custom owner's kind; with its API group
+    /// behind it where the kind alone says another one: `StatefulSet.apps.kruise.io`.
     pub kind: String,
     /// Its namespace.
     pub namespace: String,
@@ -29,6 +30,15 @@ pub struct Workload {
     pub inferred: bool,
 }
 
+impl Workload {
+    /// Whether it is the cache in front of the cluster's DNS, if it is in a DNS namespace: it runs on every node, whoever's
+    /// DaemonSet it is.
+    pub fn is_node_local_dns(&self) -> bool {
+        let kind = self.kind.split_once('.').map_or(self.kind.as_str(), |(kind, _)| kind);
+        kind == "DaemonSet" && self.name == "node-local-dns"
+    }
+}
+
 /// All workloads, sorted by namespace, kind, name; those without pods too.
 #[derive(Clone, Debug, Default)]
 pub struct Workloads {
@@ -39,18 +49,18 @@ pub struct Workloads {
 }
 
 impl Workloads {
-    /// The workloads of a snapshot. Two objects of one namespace, kind and name are one workload, whatever their uids: it
-    /// was deleted and made again.
+    /// The workloads of a snapshot. Two objects of one namespace, API group, kind and name are one workload, whatever their
+    /// uids: it was deleted and made again.
     pub fn new(snapshot: &Snapshot) -> Workloads {
         let controllers = Controllers::new(&snapshot.controllers);
         let tops: Vec<Top> = snapshot.pods.iter().map(|pod| controllers.top_of(pod)).collect();
-        let mut found: HashMap<(&str, &str, &str), Workload> = HashMap::new();
+        let mut found: HashMap<Key<'_>, Workload> = HashMap::new();
         for (index, controller) in snapshot.controllers.iter().enumerate() {
             if steps_up(&controller.kind) && controller.meta.owner.is_some() {
                 continue;
             }
             let Meta { namespace, name, .. } = &controller.meta;
-            let workload = entry(&mut found, namespace, &controller.kind, name);
+            let workload = entry(&mut found, (namespace, &controller.kind, name, ""));
             let newer =
                 |old: usize| snapshot.controllers[old].meta.created <= controller.meta.created;
             if workload.controller.is_none_or(newer) {
@@ -58,12 +68,12 @@ impl Workloads {
             }
         }
         for (index, (pod, top)) in snapshot.pods.iter().zip(&tops).enumerate() {
-            let workload = entry(&mut found, &pod.meta.namespace, top.kind, top.name);
+            let key = (pod.meta.namespace.as_str(), top.kind, top.name, top.group);
+            let workload = entry(&mut found, key);
             workload.pods.push(index);
             workload.inferred |= top.inferred;
         }
-        let mut list: Vec<Workload> = found.into_values().collect();
-        list.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
+        let list = listed(found);
         let mut of_pod = vec![WorkloadId(0); snapshot.pods.len()];
         for (id, workload) in (0..).map(WorkloadId).zip(&list) {
             for &pod in &workload.pods {
@@ -89,17 +99,39 @@ impl Workloads {
     }
 }
 
-fn key(workload: &Workload) -> (&str, &str, &str) {
+/// Namespace, kind, name and group: what makes a workload.
+type Key<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+/// All of them, sorted. Those that would be shown alike, custom kinds of two groups, say their groups.
+fn listed(found: HashMap<Key<'_>, Workload>) -> Vec<Workload> {
+    let mut all: Vec<(Key<'_>, Workload)> = found.into_iter().collect();
+    all.sort_unstable_by_key(|(key, _)| *key);
+    let mut is_alike = vec![false; all.len()];
+    for (at, pair) in all.windows(2).enumerate() {
+        let [(a, _), (b, _)] = pair else { continue };
+        if (a.0, a.1, a.2) == (b.0, b.1, b.2) {
+            is_alike[at..at + 2].fill(true);
+        }
+    }
+    let mut list = Vec::with_capacity(all.len());
+    for (((_, kind, _, group), workload), is_alike) in all.into_iter().zip(is_alike) {
+        let kind = match group {
+            group if is_alike && !group.is_empty() => format!("{kind}.{group}"),
+            _ => workload.kind,
+        };
+        list.push(Workload { kind, ..workload });
+    }
+    list.sort_by(|a, b| shown(a).cmp(&shown(b)));
+    list
+}
+
+fn shown(workload: &Workload) -> (&str, &str, &str) {
     (&workload.namespace, &workload.kind, &workload.name)
 }
 
-fn entry<'m, 'a>(
-    found: &'m mut HashMap<(&'a str, &'a str, &'a str), Workload>,
-    namespace: &'a str,
-    kind: &'a str,
-    name: &'a str,
-) -> &'m mut Workload {
-    found.entry((namespace, kind, name)).or_insert_with(|| Workload {
+fn entry<'m, 'a>(found: &'m mut HashMap<Key<'a>, Workload>, key: Key<'a>) -> &'m mut Workload {
+    let (namespace, kind, name, _) = key;
+    found.entry(key).or_insert_with(|| Workload {
         kind: kind.into(),
         namespace: namespace.into(),
         name: name.into(),
@@ -109,12 +141,28 @@ fn entry<'m, 'a>(
     })
 }
 
+/// In the place of a group: the static pods of a name, less their nodes', are not the bare pod of that name.
+const STATIC: &str = "static";
+
 /// What stands at the top of a pod's chain.
 #[derive(Clone, Copy)]
 struct Top<'a> {
     kind: &'a str,
+    group: &'a str,
     name: &'a str,
     inferred: bool,
+}
+
+impl<'a> Top<'a> {
+    /// One of a kind that kico knows.
+    fn known(kind: &'a str, name: &'a str) -> Top<'a> {
+        Top { kind, group: "", name, inferred: false }
+    }
+
+    /// An owner as it stands.
+    fn of(owner: &'a Owner) -> Top<'a> {
+        Top { kind: &owner.kind, group: &owner.group, name: &owner.name, inferred: false }
+    }
 }
 
 /// The snapshot's controllers by namespace, kind and name.
@@ -142,26 +190,27 @@ impl<'a> Controllers<'a> {
 
     fn top_of(&self, pod: &'a Pod) -> Top<'a> {
         let Some(direct) = &pod.meta.owner else {
-            return Top { kind: "Pod", name: &pod.meta.name, inferred: false };
+            return Top::known("Pod", &pod.meta.name);
         };
         if direct.kind == "Node" {
-            return Top { kind: "Pod", name: static_name(pod, &direct.name), inferred: false };
+            let name = static_name(pod, &direct.name);
+            return Top { group: STATIC, ..Top::known("Pod", name) };
         }
         let mut owner = direct;
         // A chain of honest objects has two steps. One that is longer goes in a circle, and stands for nothing.
         for _ in 0..8 {
             if !steps_up(&owner.kind) {
-                return Top { kind: &owner.kind, name: &owner.name, inferred: false };
+                return Top::of(owner);
             }
             let Some(controller) = self.find(&pod.meta.namespace, owner) else {
                 return absent(pod, owner);
             };
             match &controller.meta.owner {
                 Some(next) => owner = next,
-                None => return Top { kind: &owner.kind, name: &owner.name, inferred: false },
+                None => return Top::of(owner),
             }
         }
-        Top { kind: &direct.kind, name: &direct.name, inferred: false }
+        Top::of(direct)
     }
 }
 
@@ -173,11 +222,11 @@ fn steps_up(kind: &str) -> bool {
 
 /// A ReplicaSet or Job that the snapshot lacks: what its name and the pod say of its owner.
 fn absent<'a>(pod: &'a Pod, owner: &'a Owner) -> Top<'a> {
-    let stands = Top { kind: &owner.kind, name: &owner.name, inferred: false };
+    let stands = Top::of(owner);
     if owner.kind == "Job" {
         return match owner.name.rsplit_once('-') {
             Some((name, digits)) if !name.is_empty() && scheduled_near(digits, pod) => {
-                Top { kind: "CronJob", name, inferred: true }
+                Top { inferred: true, ..Top::known("CronJob", name) }
             }
             _ => stands,
         };
@@ -188,10 +237,10 @@ fn absent<'a>(pod: &'a Pod, owner: &'a Owner) -> Top<'a> {
         Some(name).filter(|name| !name.is_empty())
     };
     if let Some(name) = less_hash("rollouts-pod-template-hash") {
-        return Top { kind: "Rollout", name, inferred: false };
+        return Top::known("Rollout", name);
     }
     match less_hash("pod-template-hash") {
-        Some(name) => Top { kind: "Deployment", name, inferred: false },
+        Some(name) => Top::known("Deployment", name),
         None => stands,
     }
 }
@@ -380,6 +429,21 @@ mod tests {
     }
 
     #[test]
+    fn a_bare_pod_is_not_the_static_pod_of_its_name() {
+        let fixed = owned(pod("shop", "tool-n1", ""), "Node", "n1", "");
+        check(
+            vec![fixed.clone(), pod("shop", "tool-x", "")],
+            vec![],
+            &["shop/Pod/tool", "shop/Pod/tool-x"],
+        );
+        check(
+            vec![pod("shop", "tool", ""), fixed],
+            vec![],
+            &["shop/Pod/tool", "shop/Pod.static/tool"],
+        );
+    }
+
+    #[test]
     fn workloads_without_pods_are_listed_but_no_replicaset_or_job_that_has_an_owner() {
         let controllers = vec![
             controller("Deployment", "shop", "idle", ""),
@@ -406,6 +470,56 @@ mod tests {
         assert_eq!(cluster.workloads.list.len(), 1);
         let index = cluster.workloads.list[0].controller.unwrap();
         assert_eq!(cluster.snapshot.controllers[index].meta.uid, "new");
+    }
+
+    #[test]
+    fn a_group_makes_another_workload_and_is_shown_where_the_kind_is_not_enough() {
+        let by = |name: &str, kind: &str, group: &str| {
+            let mut pod = owned(pod("shop", name, ""), kind, "db", "");
+            pod.meta.owner.as_mut().unwrap().group = group.into();
+            pod
+        };
+        let pods = vec![
+            by("a", "StatefulSet", ""),
+            by("b", "StatefulSet.apps.kruise.io", ""),
+            by("c", "Cluster", "pg.example"),
+            by("d", "Cluster", "pg.example"),
+        ];
+        let controllers = || vec![controller("StatefulSet", "shop", "db", "app=db")];
+        let alone = ["shop/StatefulSet/db", "shop/StatefulSet.apps.kruise.io/db"];
+        check(
+            pods.clone(),
+            controllers(),
+            &[&alone[..], &["shop/Cluster/db", "shop/Cluster/db"]].concat(),
+        );
+        // Another object's pods are nobody's but its own.
+        let made = cluster(Snapshot {
+            pods: pods.clone(),
+            controllers: controllers(),
+            ..Snapshot::default()
+        });
+        let own: Vec<_> = made.workloads.list.iter().map(|w| w.controller.is_some()).collect();
+        assert_eq!(own, [false, true, false]);
+        let more = [by("e", "Cluster", "mysql.example"), by("f", "Cluster", "")];
+        check(
+            pods.into_iter().chain(more).collect(),
+            controllers(),
+            &[
+                &alone[..],
+                &["shop/Cluster.pg.example/db", "shop/Cluster.pg.example/db"],
+                &["shop/Cluster.mysql.example/db", "shop/Cluster/db"],
+            ]
+            .concat(),
+        );
+    }
+
+    #[test]
+    fn a_job_of_another_group_is_no_cronjobs_and_steps_nowhere() {
+        let job = format!("dump-{}", at("10:00:00") / SECOND / 60);
+        let mut pod = of("Job.batch.volcano.sh", &job);
+        pod.meta.created = Some(at("10:00:00"));
+        let there = with_owner(controller("Job", "shop", &job, ""), "CronJob", "dump");
+        check(vec![pod], vec![there], &[&format!("shop/Job.batch.volcano.sh/{job}")]);
     }
 
     #[test]

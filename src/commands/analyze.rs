@@ -51,6 +51,7 @@ pub(super) fn concerns(args: &cli::Analyze, gathered: &super::gather::Gathered) 
         group_by: GroupBy::Workload,
         min_lookups: 0,
         exclude_namespaces: &[],
+        within: gathered.reading.within(),
         choice: Some(&choice),
     };
     let joined = connections::join(&gathered.reading.tally, &gathered.cluster, options);
@@ -91,6 +92,7 @@ pub(super) fn report(
             group_by,
             min_lookups: args.min_queries.unwrap_or(0),
             exclude_namespaces: &args.exclude_namespace,
+            within: reading.within(),
             choice,
         };
         let mut report = connections::join(&reading.tally, cluster, options);

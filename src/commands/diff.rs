@@ -121,7 +121,11 @@ impl Typed<'_> {
         if gathered.exit != Exit::Interrupted {
             check_something_read(&reading, gathered.window)?;
         }
-        let options = Options { exclude_namespaces: &args.exclude_namespace, ..Options::default() };
+        let options = Options {
+            exclude_namespaces: &args.exclude_namespace,
+            within: reading.within(),
+            ..Options::default()
+        };
         let mut report = connections::join(&reading.tally, &cluster, options);
         report.coverage = cover(&reading.inputs, &report.totals, &reading.tally.lost, &cluster);
         asked.look_up(&report, &cluster);

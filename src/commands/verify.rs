@@ -54,12 +54,13 @@ pub(super) fn run(args: &cli::Verify, messages: &Messages) -> Result<Exit> {
     let options = Options {
         min_lookups: args.min_queries.unwrap_or(0),
         exclude_namespaces: &args.exclude_namespace,
+        within: reading.within(),
         ..Options::default()
     };
     let mut report = connections::join(&reading.tally, &cluster, options);
     report.coverage = cover(&reading.inputs, &report.totals, &reading.tally.lost, &cluster);
     // Findings rest on everything that was seen: filters choose rows only.
-    let lookups = lookups(&reading.tally, &cluster, &args.exclude_namespace);
+    let lookups = lookups(&reading.tally, &cluster, &args.exclude_namespace, reading.within());
     let mut found = verify(&report, &lookups, &cluster, &policies);
     found.rows.retain(|row| choice.connection(&row.connection));
     found.notes.extend(stand_apart(&args.policies, &sources));

@@ -27,6 +27,8 @@ pub(super) struct Asker {
     pub(super) excluded: bool,
     /// The address lost names to the bound on memory.
     pub(super) lost: bool,
+    /// No row is known to be of it: it held an address that lost names, and may have lost them.
+    pub(super) guess: bool,
 }
 
 /// Everybody who asked.
@@ -44,6 +46,7 @@ pub(super) struct Finder<'a> {
     cluster: &'a Cluster,
     exclude: &'a [String],
     lost: BTreeSet<IpAddr>,
+    within: Option<(Time, Time)>,
     /// Whoever the snapshot knows may have lost names: so many asked that not all of them were remembered.
     crowded: bool,
 }
@@ -62,19 +65,38 @@ pub(super) enum Key {
 }
 
 impl<'a> Finder<'a> {
-    /// `exclude`: the namespaces whose clients are no evidence.
-    pub(super) fn new(tally: &Tally, cluster: &'a Cluster, exclude: &'a [String]) -> Finder<'a> {
+    /// `exclude`: the namespaces whose clients are no evidence. `within`: as in [`super::Options`].
+    pub(super) fn new(
+        tally: &Tally,
+        cluster: &'a Cluster,
+        exclude: &'a [String],
+        within: Option<(Time, Time)>,
+    ) -> Finder<'a> {
         let nameless = tally.lost.iter().any(|lost| lost.client.is_none());
         let [crowded, _] = tally.depth.crowded;
         let lost = tally.lost.iter().filter_map(|lost| lost.client).collect();
-        Finder { cluster, exclude, lost, crowded: crowded && nameless }
+        Finder { cluster, exclude, lost, within, crowded: crowded && nameless }
     }
 
     fn asker(&self, ip: IpAddr, seen: Option<(Time, Time)>) -> Asker {
         let holder = self.cluster.addresses.holder(ip, seen);
         let excluded = is_excluded(&holder, self.cluster, self.exclude);
         let lost = self.lost.contains(&ip) || self.crowded && holder != Holder::Unknown;
-        Asker { ip, holder, excluded, lost }
+        Asker { ip, holder, excluded, lost, guess: false }
+    }
+
+    /// What was given up has no time: whoever held the address may have asked for it, also one that kept no row.
+    fn guesses(&self) -> impl Iterator<Item = Asker> {
+        let of = move |ip: &IpAddr| {
+            let ip = *ip;
+            let held = self.cluster.addresses.may_have_held(ip, self.within);
+            held.map(move |(workload, pod)| {
+                let holder = Holder::Workload { workload, pods: vec![pod], shared: false };
+                let excluded = is_excluded(&holder, self.cluster, self.exclude);
+                Asker { ip, holder, excluded, lost: true, guess: true }
+            })
+        };
+        self.lost.iter().flat_map(of)
     }
 }
 
@@ -187,6 +209,7 @@ impl Askers {
         let kept: BTreeSet<IpAddr> = all.list.iter().map(|asker| asker.ip).collect();
         let gone = finder.lost.difference(&kept);
         all.list.extend(gone.map(|ip| finder.asker(*ip, None)));
+        all.list.extend(finder.guesses());
         all
     }
 

@@ -33,9 +33,15 @@ pub struct Lookups {
     pub lower_bound: bool,
 }
 
-/// Of every client by workload, sorted by its namespace, kind, name. `exclude`: the namespaces whose clients are no evidence.
-pub fn lookups(tally: &Tally, cluster: &Cluster, exclude: &[String]) -> Vec<Lookups> {
-    let askers = askers(tally, &Finder::new(tally, cluster, exclude), None);
+/// Of every client by workload, sorted by its namespace, kind, name. `exclude`: the namespaces whose clients are no
+/// evidence. `within`: as in [`super::Options`].
+pub fn lookups(
+    tally: &Tally,
+    cluster: &Cluster,
+    exclude: &[String],
+    within: Option<(Time, Time)>,
+) -> Vec<Lookups> {
+    let askers = askers(tally, &Finder::new(tally, cluster, exclude, within), None);
     let mut keys = Interner::new();
     let of_asker: Vec<Option<u32>> = (askers.list.iter())
         .map(|asker| (!asker.excluded).then(|| keys.id(Key::of(asker, GroupBy::Workload, cluster))))
@@ -47,9 +53,11 @@ pub fn lookups(tally: &Tally, cluster: &Cluster, exclude: &[String]) -> Vec<Look
         let owner = owners.entry(asker.ip).or_insert(*id);
         *owner = owner.filter(|owner| Some(*owner) == *id);
         if let Some(asked) = find(&mut all, *id) {
-            asked.of.client.ips.push(asker.ip);
-            asked.pods.extend(asker.pods());
             asked.of.lower_bound |= asker.lost;
+            if !asker.guess {
+                asked.of.client.ips.push(asker.ip);
+                asked.pods.extend(asker.pods());
+            }
         }
     }
     for (row, asker) in zip(&tally.rows, &askers.of_row) {
@@ -66,6 +74,8 @@ pub fn lookups(tally: &Tally, cluster: &Cluster, exclude: &[String]) -> Vec<Look
             asked.of.failed = asked.of.failed.saturating_add(failed);
         }
     }
+    // Who may have asked for what was given up, and has asked for nothing that is known, has not been seen to ask.
+    all.retain(|asked| asked.of.queries > 0 || asked.of.failed > 0);
     let mut all: Vec<Lookups> = all.into_iter().map(|asked| asked.finish(tally, cluster)).collect();
     all.sort_by(|a, b| a.order().cmp(&b.order()));
     all

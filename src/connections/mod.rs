@@ -52,6 +52,8 @@ pub struct Options<'a> {
     pub min_lookups: u64,
     /// `--exclude-namespace`: the clients of these are no evidence, as if they had not asked.
     pub exclude_namespaces: &'a [String],
+    /// The first and the last time of all that was counted; `None`: not known, or some of it has no time.
+    pub within: Option<(Time, Time)>,
     /// Only the rows that the filters choose. They are chosen by workload, then grouped; totals do not change.
     pub choice: Option<&'a filter::Choice>,
 }
@@ -95,7 +97,7 @@ pub struct Totals {
     pub node_queries: u64,
     /// Records by clients that are Ambiguous.
     pub ambiguous_queries: u64,
-    /// Clients that lost names to the bound, as they are shown; sorted.
+    /// Clients that lost names to the bound, or may have, as they are shown; sorted.
     pub lost_clients: Vec<String>,
     /// Those of them of whom answered names that may be a Service's or a pod's were given up: they may have asked for any.
     /// Sorted; those whom the tally does not name are one.
@@ -302,7 +304,7 @@ pub fn join(tally: &Tally, cluster: &Cluster, options: Options<'_>) -> Report {
     const FEW: usize = 20_000;
     let pool = threads::pool(threads::most().min(tally.rows.len() / FEW));
     let pool = pool.as_ref();
-    let finder = clients::Finder::new(tally, cluster, options.exclude_namespaces);
+    let finder = clients::Finder::new(tally, cluster, options.exclude_namespaces, options.within);
     let (askers, names) = (&askers(tally, &finder, pool), &names::Names::of(tally));
     let is_view = options.group_by != GroupBy::Workload;
     let all = group::Evidence {

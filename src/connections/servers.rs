@@ -204,7 +204,7 @@ impl<'a> Servers<'a> {
                 };
                 match self.cluster.infer_service(namespace, name) {
                     Err(_) => server,
-                    Ok(Inferred { workload, ports }) => {
+                    Ok(Inferred { workload, ports, .. }) => {
                         status.push(Status::SelectorInferred);
                         if ports.is_empty() {
                             status.push(Status::NoPorts);

@@ -30,6 +30,12 @@ pub(super) fn of(diff: &Diff) -> Vec<String> {
         out.push(format!(
             "{side} a snapshot: clients cannot be told apart, and servers alone are compared"
         ));
+        if diff.unanswered > 0 {
+            out.push(format!(
+                "{} not compared: no line says whether it was answered, and only a snapshot tells such a server",
+                plural(diff.unanswered, "server of one side is", "servers of one side are"),
+            ));
+        }
     } else if old.unresolved + new.unresolved > 0 {
         out.push(format!(
             "Clients that are no workload of the snapshot are compared as one row a server: {} of OLD, {} of NEW",

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::side::by_address;
 use super::{Client, Row, Server, Sighting};
 use crate::connections::ServerKind;
 use crate::connections::filter::{Filters, full_kind};
@@ -30,7 +31,7 @@ impl Words {
             && any(&filters.workloads, &|value| is_behind(row, value))
             && any(&filters.to, &|value| is_to(row, value))
             && any(&filters.from, &|value| is_from(row, value))
-            && (filters.pods.is_empty() || self.of_pods.contains(server))
+            && (filters.pods.is_empty() || is_server(row, |server| self.of_pods.contains(server)))
             && !is_excluded(row, &filters.exclude_namespaces)
     }
 }
@@ -46,10 +47,17 @@ fn is_behind(row: &Row, value: &str) -> bool {
     behind.any(|(k, n)| k.eq_ignore_ascii_case(&kind) && n == name)
 }
 
+/// By what is shown, or any other address of the same pod.
+fn is_server(row: &Row, fits: impl Fn(&Server) -> bool) -> bool {
+    let by_server = row.client == Client::Anyone;
+    let names = sightings(row).filter(|_| by_server).flat_map(|sighting| &sighting.names);
+    fits(&row.server) || by_address(&row.server, names.map(String::as_str)).keys().any(fits)
+}
+
 fn is_to(row: &Row, value: &str) -> bool {
     let (namespace, name) = split(value);
     let is_name = |name: &str| {
-        row.server.name == name
+        is_server(row, |server| server.name == name)
             || sightings(row).flat_map(|sighting| &sighting.behind).any(|(_, n)| n == name)
     };
     row.server.namespace == namespace && name.is_none_or(is_name)

@@ -5,6 +5,7 @@
 mod cautions;
 mod document;
 pub mod filter;
+mod pods;
 pub mod side;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use crate::connections::ServerKind;
 use crate::time::{SECOND, Time};
 pub use document::{is_report, read};
 use filter::Words;
-use side::by_address;
+use pods::Pods;
 
 /// What has changed its rate: from this factor on.
 const FACTOR: u128 = 10;
@@ -234,6 +235,9 @@ pub struct Diff {
     pub changed: Vec<Row>,
     /// Rows of both sides that did not.
     pub unchanged: u64,
+    /// Rows that only one side has, not compared: nothing says that they were answered, and a side without a snapshot lists
+    /// no such connection.
+    pub unanswered: u64,
     /// What could not be compared, and why an absence may prove nothing. Safe to print.
     pub cautions: Vec<String>,
 }
@@ -249,7 +253,16 @@ impl Diff {
 pub fn compare(old: Side, new: Side, words: &Words) -> Diff {
     let by_server = compares_servers(&old.about, &new.about);
     let rate = Rate::of(&old.about, &new.about);
-    let (before, after) = (rows(old.connections, by_server), rows(new.connections, by_server));
+    let mut pods = Pods::default();
+    if by_server {
+        old.connections
+            .iter()
+            .chain(&new.connections)
+            .for_each(|connection| pods.learn(connection));
+    }
+    let by_server_of = by_server.then_some(&pods);
+    let [before, after] = [old.connections, new.connections].map(|all| rows(all, by_server_of));
+    let one_knows = old.about.snapshot != new.about.snapshot;
     let twins = [Twins::of(&before), Twins::of(&after)];
     let mut diff = Diff {
         old: old.about,
@@ -260,6 +273,7 @@ pub fn compare(old: Side, new: Side, words: &Words) -> Diff {
         vanished: Vec::new(),
         changed: Vec::new(),
         unchanged: 0,
+        unanswered: 0,
         cautions: Vec::new(),
     };
     let [old_twins, new_twins] = &twins;
@@ -276,6 +290,9 @@ pub fn compare(old: Side, new: Side, words: &Words) -> Diff {
             continue;
         }
         match (&row.old, &row.new) {
+            (None, Some(one)) | (Some(one), None) if one_knows && one.queries == 0 => {
+                diff.unanswered += 1;
+            }
             (None, _) => diff.appeared.push(row),
             (_, None) => diff.vanished.push(row),
             _ if rate.is_changed(row.lookups()) => diff.changed.push(row),
@@ -293,30 +310,26 @@ pub fn compares_servers(old: &About, new: &About) -> bool {
 
 type Key = (Client, Server);
 
-fn rows(connections: Vec<(Client, Server, Sighting)>, by_server: bool) -> BTreeMap<Key, Sighting> {
+/// The rows of one side; `pods`: servers alone are compared.
+fn rows(
+    connections: Vec<(Client, Server, Sighting)>,
+    pods: Option<&Pods>,
+) -> BTreeMap<Key, Sighting> {
     let mut rows: BTreeMap<Key, Sighting> = BTreeMap::new();
     let mut add = |key: Key, sighting: Sighting| match rows.entry(key) {
         Entry::Vacant(entry) => _ = entry.insert(sighting),
         Entry::Occupied(mut entry) => entry.get_mut().add(sighting),
     };
     for (client, server, mut sighting) in connections {
-        if !by_server {
+        let Some(pods) = pods else {
             add((client, server), sighting);
             continue;
-        }
+        };
         if let Client::Workload { namespace, kind, name } = client {
             sighting.clients.insert((kind, namespace, name));
         }
-        let pods = by_address(&server, sighting.names.iter().map(String::as_str));
-        if pods.is_empty() {
-            add((Client::Anyone, server), sighting);
-            continue;
-        }
-        // Which of its addresses was asked for how often is not known: the first has it all.
-        for (pod, names) in pods {
-            add((Client::Anyone, pod), Sighting { names, ..sighting.clone() });
-            (sighting.lookups, sighting.queries) = (0, 0);
-        }
+        let server = pods.of(&server, &sighting).unwrap_or(server);
+        add((Client::Anyone, server), sighting);
     }
     rows
 }

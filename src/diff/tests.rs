@@ -168,11 +168,57 @@ fn without_workloads_a_pod_is_its_addresses() {
     check(&old, &new, &[]);
     new.connections = vec![pod("shop/api", "data", "db-0", &[four])];
     check(&old, &new, &["- * fd00::9"]);
+    // Each by itself on one side, both together on the other.
+    let many = |names: &[&str], client, lookups| {
+        let (client, server, sighting) = pod(client, "data", "10.1.0.9", names);
+        (client, server, Sighting { lookups, ..sighting })
+    };
+    old.connections = vec![many(&[four], "10.1.0.7", 1), many(&[six], "?", 11)];
+    old.connections[1].1.name = "fd00::9".into();
+    new.connections = vec![many(&[four, six], "shop/api", 12)];
+    new.connections[0].1.name = "db-0".into();
+    let diff = check(&old, &new, &[]);
+    assert_eq!((diff.unchanged, diff.changed.len()), (1, 0));
+    new.connections[0].2.lookups = 120;
+    let diff = check(&old, &new, &["~ * 10.1.0.9"]);
+    assert_eq!(diff.changed[0].lookups(), [12, 120]);
+    for to in ["data/10.1.0.9", "data/fd00::9", "data"] {
+        let filters = Filters { to: vec![to.into()], ..Filters::default() };
+        let words = Words { filters, ..Words::default() };
+        assert_eq!(compare(old.clone(), new.clone(), &words).changed.len(), 1, "{to}");
+    }
     // Two sides that know it have its name.
+    new.connections = vec![pod("shop/api", "data", "db-0", &[four])];
     let mut before = new.clone();
     before.connections =
         vec![pod("shop/api", "data", "db-0", &["10-1-0-4.data.pod.cluster.local"])];
     check(&before, &new, &[]);
+}
+
+#[test]
+fn what_no_line_says_was_answered_is_compared_where_both_sides_can_know_it() {
+    let unknown = |side: &mut Side, at: usize| {
+        let sighting = &mut side.connections[at].2;
+        (sighting.lookups, sighting.queries) = (0, 0);
+    };
+    let mut old = side(&["shop/api db 1", "shop/web cache 1", "shop/web gone 4"]);
+    unknown(&mut old, 0);
+    let mut new = side(&["10.1.0.7 cache 1"]);
+    check(&old, &new, &["+? ? cache", "- shop/api db", "-? shop/web cache", "- shop/web gone"]);
+    new.about.snapshot = false;
+    for (one, other, gone) in [(&old, &new, "- * gone"), (&new, &old, "+ * gone")] {
+        let diff = check(one, other, &[gone]);
+        assert_eq!((diff.unanswered, diff.unchanged), (1, 1));
+        check_cautions(
+            &diff,
+            &["not have a snapshot", "1 server of one side is not compared: no line says"],
+        );
+    }
+    // What the other side has was asked for there too.
+    unknown(&mut old, 1);
+    assert_eq!(check(&old, &new, &["- * gone"]).unanswered, 1);
+    old.about.snapshot = false;
+    check(&old, &new, &["- * db", "- * gone"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What every thread counted → the [`Reading`]: added up, tallies joined, what was read twice named.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -111,41 +111,68 @@ fn input(path: &str, outcome: Outcome, counts: Counts) -> Input {
 /// A tally, and the inputs that it was made of.
 pub(crate) type Made = (Tally, Vec<Input>);
 
-/// Takes the tallies whose inputs have not been read yet. One that was read in part cannot be taken apart.
+/// Takes the tallies whose inputs have not been read yet. One that was read in part cannot be taken apart. An input without
+/// any record overlaps with nothing, and is listed once.
 fn join(
     tallies: Vec<(Arc<str>, Made)>,
     window: Window,
     reading: &mut Reading,
 ) -> anyhow::Result<Vec<Tally>> {
-    let mut seen: HashMap<u64, String> = HashMap::new();
-    // What was not read has no id.
-    let read = reading.inputs.iter().filter(|input| input.id != 0);
-    seen.extend(read.map(|input| (input.id, input.path.clone())));
+    let mut seen = Seen::default();
+    seen.add(&reading.inputs);
     let mut taken = Vec::new();
     for (path, (mut tally, mut inputs)) in tallies {
-        let read = inputs.iter().filter(|input| input.id != 0);
-        let ids: Vec<(u64, String)> = read.map(|input| (input.id, input.path.clone())).collect();
-        let twice = ids.iter().find_map(|(id, _)| seen.get(id));
-        let once = ids.iter().find(|(id, _)| !seen.contains_key(id));
+        inputs.retain(|input| input.holds_records() || !seen.empty.contains(&input.id));
+        let ids = || Seen::ids(&inputs).filter(|input| input.holds_records());
+        let twice = ids().find_map(|input| seen.counted.get(&input.id));
+        let once = ids().find(|input| !seen.counted.contains_key(&input.id));
         match (twice, once) {
-            (Some(twice), Some((_, once))) => bail!(
+            (Some(twice), Some(Input { path: once, .. })) => bail!(
                 "{path}: this tally counts {twice}, which is read already, and {once}, which is not; \
                  give the logs themselves, or tallies that share none"
             ),
             (Some(_), None) => {
                 reading.notes.push(format!("{path}: all of its inputs are read already, skipped"));
+                inputs.retain(|input| input.id != 0 && !input.holds_records());
+                seen.add(&inputs);
             }
             (None, _) => {
-                seen.extend(ids);
+                seen.add(&inputs);
                 tally::clip(&mut tally, &mut inputs, window).with_context(|| {
                     format!("{path}: cannot be cut to --since and --until; give the window to kico tally")
                 })?;
-                reading.inputs.extend(inputs);
                 taken.push(tally);
             }
         }
+        reading.inputs.extend(inputs);
     }
     Ok(taken)
+}
+
+/// The ids of what was read.
+#[derive(Default)]
+struct Seen {
+    /// Those of inputs with records, and their paths.
+    counted: HashMap<u64, String>,
+    /// Those of inputs without.
+    empty: HashSet<u64>,
+}
+
+impl Seen {
+    /// What was not read has no id.
+    fn ids(inputs: &[Input]) -> impl Iterator<Item = &Input> {
+        inputs.iter().filter(|input| input.id != 0)
+    }
+
+    fn add(&mut self, inputs: &[Input]) {
+        for input in Seen::ids(inputs) {
+            if input.holds_records() {
+                self.counted.insert(input.id, input.path.clone());
+            } else {
+                self.empty.insert(input.id);
+            }
+        }
+    }
 }
 
 /// Lines are not deduplicated: two logs of one pod and one time may hold the same lines twice.

@@ -199,6 +199,23 @@ pub struct Input {
     pub id: u64,
 }
 
+impl Input {
+    /// Records inside the window: answered, failed, unknown.
+    pub fn records(&self) -> [u64; 3] {
+        [self.answered, self.failed, self.unknown]
+    }
+
+    /// Whether records without a time are among those inside the window. A bounded one leaves all of them outside.
+    pub fn counts_untimed(&self) -> bool {
+        self.untimed > self.outside
+    }
+
+    /// Whether there is any, inside the window or not.
+    pub fn holds_records(&self) -> bool {
+        self.outside > 0 || self.records() != [0; 3]
+    }
+}
+
 /// Where the first record of a row stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {

@@ -22,6 +22,7 @@ use super::tally::{Bound, Tally};
 use super::{Input, LateHands, State, Window, tally_csv};
 use crate::progress::Progress;
 use crate::text::shell_word;
+use crate::time::Time;
 
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,15 @@ pub struct Reading {
     pub notes: Vec<String>,
     /// Whether a signal ended a pipe.
     pub interrupted: bool,
+}
+
+impl Reading {
+    /// The first and the last time of all that was counted; `None`: some of it has no time, or nothing was.
+    pub fn within(&self) -> Option<(Time, Time)> {
+        let times = self.inputs.iter().filter_map(|input| input.seen);
+        let is_timed = self.inputs.iter().all(|input| !input.counts_untimed());
+        times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).filter(|_| is_timed)
+    }
 }
 
 /// Reads all sources, sorted by path as [`super::discover`] gives them. An error is the user's to correct; an input that

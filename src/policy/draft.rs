@@ -112,6 +112,10 @@ impl Draft<'_, '_> {
         say(&words, idle.iter().map(String::as_str).collect());
         let existing = existing(self.cluster, self.direction, id, &self.replaced(id));
         say("policies add up, and these select its pods already", existing);
+        if self.takes_the_place_of_another(id) {
+            let words = "a NetworkPolicy of this name, which kico did not write, is there already";
+            say(words, vec!["applied, this one takes its place"]);
+        }
         let changed = self.options.changed_evidence.join(" ");
         let changed = Some(changed.as_str()).filter(|flags| !flags.is_empty());
         say("what counts as evidence was changed by", changed.into_iter().collect());
@@ -122,6 +126,17 @@ impl Draft<'_, '_> {
             }
         }
         lines
+    }
+
+    /// Whether the snapshot has a policy of this one's name that is somebody else's.
+    fn takes_the_place_of_another(&self, id: WorkloadId) -> bool {
+        let namespace = &self.cluster.workloads.get(id).namespace;
+        let mut there = self.cluster.snapshot.policies.iter().map(|policy| &policy.meta);
+        there.any(|meta| {
+            meta.namespace == *namespace
+                && self.names.get(&id) == Some(&meta.name)
+                && meta.labels.get("app.kubernetes.io/managed-by") != Some("kico")
+        })
     }
 
     /// The names of this run's policies in a workload's namespace.

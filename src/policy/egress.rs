@@ -254,6 +254,8 @@ fn holders(client: &Client, cluster: &Cluster) -> BTreeSet<WorkloadId> {
 /// The nodes (or addresses) that asked for pods which the log therefore does not show, and how.
 fn behind_nodes(report: &Report, cluster: &Cluster) -> BTreeSet<(&'static str, String)> {
     let clients = report.connections.iter().map(|connection| &*connection.client);
+    // A pod's owner may be of any kind.
+    let clients = clients.filter(|client| client.workload.is_none());
     let behind = |client: &Client| match client.kind.as_str() {
         "DNSCache" => Some((CACHE, client.name.clone())),
         "Node" => {
@@ -309,8 +311,8 @@ pub(super) fn notes(
         })
         .collect();
     let clients = report.connections.iter().map(|connection| &*connection.client);
-    let unknown: BTreeSet<&str> =
-        clients.filter(|c| c.kind == "Unknown").map(|c| c.name.as_str()).collect();
+    let unknown = clients.filter(|c| c.workload.is_none() && c.kind == "Unknown");
+    let unknown: BTreeSet<&str> = unknown.map(|client| client.name.as_str()).collect();
     if !unknown.is_empty() {
         let unknown: Vec<String> = unknown.into_iter().map(str::to_owned).collect();
         notes.push(format!(

@@ -156,7 +156,5 @@ fn is_dns(protocol: Protocol) -> bool {
 
 fn is_cache(cluster: &Cluster, id: WorkloadId) -> bool {
     let workload = cluster.workloads.get(id);
-    workload.kind == "DaemonSet"
-        && workload.name == "node-local-dns"
-        && cluster.snapshot.dns_namespaces.contains(&workload.namespace)
+    workload.is_node_local_dns() && cluster.snapshot.dns_namespaces.contains(&workload.namespace)
 }

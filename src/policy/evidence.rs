@@ -11,6 +11,7 @@ use crate::cluster::Cluster;
 use crate::cluster::aliases::Lead;
 use crate::cluster::backends::{PodPort, Port, PortSource};
 use crate::cluster::model::Snapshot;
+use crate::cluster::ports::declared;
 use crate::cluster::workloads::WorkloadId;
 use crate::connections::{Client, Connection, Proof, Report, Server, ServerKind, Status};
 
@@ -60,6 +61,7 @@ pub(super) enum Unsaid {
     ExternalIps,
     ByHand,
     Foreign,
+    Listed,
     Alias,
 }
 
@@ -92,6 +94,9 @@ impl Unsaid {
             }
             Unsaid::Foreign => {
                 "they asked for a Service that does not select its pods, and somebody wrote those down as endpoints"
+            }
+            Unsaid::Listed => {
+                "they asked for a Service that the snapshot does not have, and whose EndpointSlices list its pods"
             }
             Unsaid::Alias => {
                 "they asked for an ExternalName that leads to it, and whoever may write that says where it leads"
@@ -291,7 +296,8 @@ pub(super) fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, Strin
         if server.workloads.is_empty() {
             return Err("no pod is known to have held that address".into());
         }
-        let workloads = server.workloads.iter().map(|id| (*id, server.ports.to_vec())).collect();
+        let ports = |id: &WorkloadId| (*id, pod_ports(*id, server, cluster));
+        let workloads = server.workloads.iter().map(ports).collect();
         return Ok(Behind { workloads, source: words(PortSource::Containers), word: None });
     }
     let Some((index, service)) = server.service.zip(service(server, cluster)) else {
@@ -320,6 +326,19 @@ pub(super) fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, Strin
     Ok(Behind { workloads, source: words(backends.source), word: None })
 }
 
+/// A pod's ports, as far as this workload's declare them: pods of two workloads may have borne one name, each in its time.
+fn pod_ports(id: WorkloadId, server: &Server, cluster: &Cluster) -> Vec<Port> {
+    let mut ports = server.ports.to_vec();
+    if server.workloads.len() > 1 {
+        let pods = &cluster.workloads.get(id).pods;
+        let pods = pods.iter().filter_map(|pod| cluster.snapshot.pods.get(*pod));
+        let named = pods.filter(|pod| pod.meta.name == server.name);
+        let (own, _) = declared(named.map(|pod| &pod.containers[..]));
+        ports.retain(|port| own.contains(port));
+    }
+    ports
+}
+
 /// `Service shop/db`: where an alias leads inside the cluster.
 pub(super) fn lead_text(lead: Lead, cluster: &Cluster) -> String {
     match lead {
@@ -337,7 +356,7 @@ fn inferred(server: &Server, cluster: &Cluster) -> Result<Behind, String> {
     let found = cluster.infer_service(&server.namespace, &server.name);
     let found = found.map_err(|reason| format!("{reason}; what policies need: {KUBECTL}"))?;
     let workloads = vec![(found.workload, found.ports)];
-    Ok(Behind { workloads, source: words(PortSource::Containers), word: Some("inferred") })
+    Ok(Behind { workloads, source: words(found.source), word: Some("inferred") })
 }
 
 pub(super) fn service<'a>(

@@ -94,7 +94,9 @@ pub fn directory(policies: &Policies, dir: &Path) -> anyhow::Result<Written> {
     let mut resources = Vec::new();
     for one in &policies.denies.list {
         let path = file(&one.object)?;
-        files.insert(Path::new(DEFAULT_DENY).join(&path), deny(one)?);
+        if files.insert(Path::new(DEFAULT_DENY).join(&path), deny(one)?).is_some() {
+            bail!("two policies would both be {DEFAULT_DENY}/{}", text::terminal(&path));
+        }
         resources.push(path);
     }
     if !resources.is_empty() {

@@ -113,8 +113,9 @@ fn client_label(client: &Client) -> String {
     let Client { kind, namespace, name, .. } = client;
     match kind.as_str() {
         "Deployment" => format!("{namespace}/{name}"),
-        "Namespace" => name.clone(),
-        "Ambiguous" => {
+        // A pod's owner may be of any kind.
+        "Namespace" if name == namespace => name.clone(),
+        "Ambiguous" if namespace.is_empty() => {
             // One candidate alone: it, or nobody that the snapshot knows.
             let unknown = if client.candidates.len() == 1 { " or unknown" } else { "" };
             format!("{}{unknown} (Ambiguous)", name.replace(';', " or "))

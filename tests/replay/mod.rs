@@ -84,7 +84,7 @@ pub(crate) fn replay(
 
     let tally = world.tally(None);
     let report = join(&tally, cluster, connections::Options::default());
-    let lookups = lookups(&tally, cluster, &[]);
+    let lookups = lookups(&tally, cluster, &[], None);
     let complete = Policies { complete: policies.complete.clone(), ..Policies::default() };
     let complete = read(&text(&complete));
     for row in verify(&report, &lookups, cluster, &complete).rows {

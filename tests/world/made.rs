@@ -237,7 +237,8 @@ impl World {
 }
 
 fn owner(kind: &str, name: &str, load: &Load) -> Owner {
-    Owner { kind: kind.into(), name: name.into(), uid: format!("{kind}/{}/{name}", load.namespace) }
+    let uid = format!("{kind}/{}/{name}", load.namespace);
+    Owner { kind: kind.into(), name: name.into(), uid, ..Owner::default() }
 }
 
 fn service(made: &super::Service, world: &World) -> Service {

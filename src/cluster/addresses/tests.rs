@@ -282,12 +282,14 @@ fn with_node_local_dns_in_the_dns_namespace_nodes_are_caches() {
         controller("Deployment", "kube-system", "node-local-dns", ""),
     ]);
     check_places(&elsewhere, &[("192.168.0.1", "node n1"), ("169.254.20.10", "-")]);
-    // Pods alone tell of it too.
-    let pods = vec![
-        owned(pod("kube-system", "cache-x", ""), "DaemonSet", "node-local-dns", ""),
-        Pod { host_network: true, node: "n1".into(), ..pod("kube-system", "p", "192.168.0.1") },
-    ];
-    check_places(&made(pods, vec![]), &[("192.168.0.1", "cache n1")]);
+    // Pods alone tell of it too, whoever's DaemonSet it is.
+    for kind in ["DaemonSet", "DaemonSet.apps.kruise.io"] {
+        let pods = vec![
+            owned(pod("kube-system", "cache-x", ""), kind, "node-local-dns", ""),
+            Pod { host_network: true, node: "n1".into(), ..pod("kube-system", "p", "192.168.0.1") },
+        ];
+        check_places(&made(pods, vec![]), &[("192.168.0.1", "cache n1")]);
+    }
 }
 
 /// A node that the snapshot of half past ten has at the address, and a pod that the one of noon has there since eleven.

@@ -16,12 +16,12 @@ use crate::time::{self, Time};
 
 /// An object's metadata. Without a name it is no object.
 pub(super) fn read(shell: &Shell<'_>) -> Result<Meta, String> {
-    let raw: RawMeta = field(shell, "metadata")?;
+    let raw: RawMeta<'_> = field(shell, "metadata")?;
     let name = raw.name.unwrap_or_default();
     if name.is_empty() {
         return Err("it has no name".to_owned());
     }
-    let controls = |owner: &RawOwner| owner.controller == Some(true);
+    let controls = |owner: &RawOwner<'_>| owner.controller == Some(true);
     let owner = raw.owner_references.unwrap_or_default().into_iter().find(controls);
     Ok(Meta {
         namespace: raw.namespace.unwrap_or_default(),
@@ -31,11 +31,7 @@ pub(super) fn read(shell: &Shell<'_>) -> Result<Meta, String> {
         annotations: raw.annotations.unwrap_or_default().0,
         created: moment(raw.creation_timestamp),
         deleted: moment(raw.deletion_timestamp),
-        owner: owner.map(|owner| Owner {
-            kind: owner.kind.unwrap_or_default(),
-            name: owner.name.unwrap_or_default(),
-            uid: owner.uid.unwrap_or_default(),
-        }),
+        owner: owner.map(RawOwner::into_model),
     })
 }
 
@@ -122,7 +118,7 @@ pub(super) fn moment(when: Option<When>) -> Option<Time> {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawMeta {
+struct RawMeta<'a> {
     namespace: Option<String>,
     name: Option<String>,
     uid: Option<String>,
@@ -130,7 +126,8 @@ struct RawMeta {
     annotations: Option<KeptAnnotations>,
     creation_timestamp: Option<When>,
     deletion_timestamp: Option<When>,
-    owner_references: Option<Vec<RawOwner>>,
+    #[serde(borrow)]
+    owner_references: Option<Vec<RawOwner<'a>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -147,11 +144,23 @@ struct RawCondition {
 }
 
 #[derive(Deserialize)]
-struct RawOwner {
+#[serde(rename_all = "camelCase")]
+struct RawOwner<'a> {
+    #[serde(borrow)]
+    api_version: Option<Text<'a>>,
     kind: Option<String>,
     name: Option<String>,
     uid: Option<String>,
     controller: Option<bool>,
+}
+
+impl RawOwner<'_> {
+    fn into_model(self) -> Owner {
+        let api = self.api_version.as_ref().map_or("", Text::as_str);
+        let (kind, group) = super::owner_kind(self.kind.unwrap_or_default(), api);
+        let (name, uid) = (self.name.unwrap_or_default(), self.uid.unwrap_or_default());
+        Owner { kind, group, name, uid }
+    }
 }
 
 #[derive(Default, Deserialize)]

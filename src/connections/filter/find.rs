@@ -287,7 +287,9 @@ fn split(value: &str) -> (&str, Option<&str>) {
 /// kubectl's plural and short names.
 pub(crate) fn full_kind(kind: &str) -> String {
     let kind = kind.to_ascii_lowercase();
-    let full = match kind.as_str() {
+    // One of another group: `sts.apps.kruise.io`.
+    let (word, group) = kind.split_at(kind.find('.').unwrap_or(kind.len()));
+    let full = match word {
         "deploy" | "deployments" => "deployment",
         "sts" | "statefulsets" => "statefulset",
         "ds" | "daemonsets" => "daemonset",
@@ -295,9 +297,16 @@ pub(crate) fn full_kind(kind: &str) -> String {
         "cj" | "cronjobs" => "cronjob",
         "jobs" => "job",
         "po" | "pods" => "pod",
-        _ => return kind,
+        word => word,
     };
-    full.to_owned()
+    format!("{full}{group}")
+}
+
+/// Whether a workload differs only by the group of its kind: `statefulset/db` and `statefulset.apps.kruise.io/db`.
+fn is_of_other_group(wanted: &str, candidate: &str) -> bool {
+    let Some((kind, name)) = wanted.split_once('/') else { return false };
+    let Some((other, same)) = candidate.split_once('/') else { return false };
+    same == name && other.strip_prefix(kind).is_some_and(|group| group.starts_with('.'))
 }
 
 /// Up to three candidates that are a few edits away (pods: or begin so, as nobody types their tails), or that
@@ -310,7 +319,8 @@ fn nearest<'c>(wanted: &str, candidates: &BTreeSet<&'c str>, pods: bool) -> Vec<
             let heads = [wanted.len(), wanted.len() + 1].map(|end| candidate.get(..end));
             let heads = heads.into_iter().flatten().map(|head| strsim::osa_distance(wanted, head));
             let begins = heads.filter(|distance| pods && *distance <= wanted.len() / 3).min();
-            (begins.map_or(whole, |begins| begins.min(whole)), *candidate)
+            let same = if is_of_other_group(wanted, candidate) { 0 } else { whole };
+            (begins.map_or(same, |begins| begins.min(same)), *candidate)
         })
         .filter(|(distance, name)| {
             *distance <= limit || (wanted.len() >= 3 && name.contains(wanted))

@@ -7,7 +7,7 @@ use crate::log::tally::Lost;
 fn of(rows: &[&str], lost: &[Lost], exclude: &[&str]) -> Vec<Lookups> {
     let tally = Tally { lost: lost.to_vec(), ..tally(rows) };
     let exclude: Vec<String> = exclude.iter().map(ToString::to_string).collect();
-    lookups(&tally, &cluster(small()), &exclude)
+    lookups(&tally, &cluster(small()), &exclude, None)
 }
 
 fn shown(rows: &[&str], lost: &[Lost], exclude: &[&str]) -> Vec<String> {

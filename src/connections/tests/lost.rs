@@ -65,3 +65,68 @@ pub(super) fn lost(client: Option<&str>, records: [u64; 3], of_cluster: u64) -> 
     let given_up = GivenUp { records, of_cluster };
     Lost { client: client.map(ip), given_up, names: records.iter().sum() }
 }
+
+/// 10.1.0.7's workload held 10.1.0.50 until ten o'clock, then did another.
+fn handed_on() -> Snapshot {
+    let mut snapshot = small();
+    let web = owned(pod("shop", "web-6c-z", "10.1.0.50"), "Deployment", "web", "app=web");
+    let next = owned(pod("jobs", "next-0", "10.1.0.50"), "StatefulSet", "next", "app=next");
+    snapshot.pods.extend([until(since(web, "09:00:00"), "10:00:00"), since(next, "11:00:00")]);
+    snapshot
+}
+
+fn rows_and_lost() -> Tally {
+    let rows = [
+        "10.1.0.7 db.shop.svc.cluster.local A=1 @12:00:00-12:10:00",
+        "10.1.0.9 db.shop.svc.cluster.local A=1 @12:00:00-12:10:00",
+        "10.1.0.50 db.shop.svc.cluster.local A=1 @12:00:00-12:10:00",
+    ];
+    Tally { lost: vec![lost(Some("10.1.0.50"), [1, 7, 0], 1)], ..tally(&rows) }
+}
+
+#[test]
+fn whoever_held_an_address_that_lost_names_may_have_lost_them() {
+    let (both, one) = (["jobs/next", "shop/web"], ["jobs/next"]);
+    let early = Some((at("09:30:00"), at("12:10:00")));
+    let late = Some((at("12:00:00"), at("12:10:00")));
+    for (within, expected) in [(None, &both[..]), (early, &both), (late, &one)] {
+        let options = Options { within, ..Options::default() };
+        let report = join(&rows_and_lost(), &cluster(handed_on()), options);
+        let marked = report.connections.iter().filter(|of| of.status.contains(&Status::LowerBound));
+        let marked: Vec<_> =
+            marked.map(|of| format!("{}/{}", of.client.namespace, of.client.name)).collect();
+        assert_eq!(marked, expected, "{within:?}");
+        assert_eq!(report.totals.lost_clients, expected, "{within:?}");
+        assert_eq!(report.totals.lost_askers, expected, "{within:?}");
+    }
+    // Who is no evidence is no reason either, but the other one still is.
+    let exclude_namespaces = &["jobs".into()];
+    let options = Options { exclude_namespaces, within: early, ..Options::default() };
+    let report = join(&rows_and_lost(), &cluster(handed_on()), options);
+    assert_eq!(report.totals.lost_askers, ["shop/web"]);
+    // A pod that never had the address lost nothing.
+    let options = Options { group_by: GroupBy::Pod, within: early, ..Options::default() };
+    let report = join(&rows_and_lost(), &cluster(handed_on()), options);
+    let marked = report.connections.iter().filter(|of| of.status.contains(&Status::LowerBound));
+    let marked: Vec<_> = marked.map(|of| of.client.name.as_str()).collect();
+    assert_eq!(marked, ["next-0"]);
+}
+
+#[test]
+fn what_was_given_up_of_an_address_that_was_handed_on_is_nobodys() {
+    let within = Some((at("09:30:00"), at("12:10:00")));
+    let mut tally = rows_and_lost();
+    let mut shown = |rows: usize| {
+        tally.rows.truncate(rows);
+        let asked = lookups::lookups(&tally, &cluster(handed_on()), &[], within);
+        let show = |of: &lookups::Lookups| {
+            let least = if of.lower_bound { ">=" } else { "" };
+            let pods = of.client.pods.join(",");
+            format!("{} {pods} {least}{}+{}", of.client.name, of.queries, of.failed)
+        };
+        asked.iter().map(show).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(3), ["report report-1 1+0", "next next-0 >=1+0", "web web-6c-a >=1+0"]);
+    // Whoever kept no row has not been seen to ask.
+    assert_eq!(shown(2), ["report report-1 1+0", "web web-6c-a >=1+0"]);
+}

@@ -14,7 +14,7 @@ fn however_many_threads_look_at_the_rows_they_see_the_same() {
         "192.168.0.1 kubernetes.default.svc.west.example A=64",
     ]);
     let cluster = cluster(small());
-    let finder = clients::Finder::new(&tally, &cluster, &[]);
+    let finder = clients::Finder::new(&tally, &cluster, &[], None);
     let look = |threads| {
         let askers = askers(&tally, &finder, threads::pool(threads).as_ref());
         let ips: Vec<_> = askers.list.iter().map(|asker| asker.ip).collect();

@@ -148,6 +148,8 @@ fn namespace_and_from_choose_the_subjects_of_egress_policies() {
 fn what_a_filter_does_not_find_is_an_error_with_its_neighbours() {
     let mut snapshot = small();
     snapshot.pods.push(owned(pod("jobs", "db-7d-x", "10.1.0.70"), "Deployment", "db", ""));
+    let foreign = "StatefulSet.apps.kruise.io";
+    snapshot.pods.push(owned(pod("jobs", "cache-0", "10.1.0.71"), foreign, "cache", ""));
     let made = cluster(snapshot);
     let one = |text: &str| vec![text.to_owned()];
     let check = |filters: Filters, expected: &str| {
@@ -185,6 +187,12 @@ fn what_a_filter_does_not_find_is_an_error_with_its_neighbours() {
         Filters { workloads: one("sts/db"), ..Filters::default() },
         "the snapshot has no workload \"sts/db\"",
     );
+    check(
+        Filters { workloads: one("sts/cache"), ..Filters::default() },
+        "the snapshot has no workload \"sts/cache\"; the nearest: statefulset.apps.kruise.io/cache, statefulset/store",
+    );
+    let exact = Filters { workloads: one("sts.apps.kruise.io/cache"), ..Filters::default() };
+    assert!(choose(&exact, &made).is_ok());
     check(
         Filters { to: one("data/stor"), ..Filters::default() },
         "the snapshot has no service, workload or pod \"data/stor\"; the nearest: store, store-0, store-1",

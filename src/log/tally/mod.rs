@@ -99,6 +99,23 @@ impl Tally {
         Place { path, line: sighting.line }
     }
 
+    /// All records that it counts, those that were given up among them: answered, failed, unknown.
+    pub fn records(&self) -> [u64; 3] {
+        let mut all = [0_u64; 3];
+        let mut add = |which: usize, n: u64| {
+            if let Some(sum) = all.get_mut(which) {
+                *sum = sum.saturating_add(n);
+            }
+        };
+        for (kind, n) in self.rows.iter().flat_map(|row| &row.counts) {
+            add(kind.rcode.outcome() as usize, *n);
+        }
+        for lost in &self.lost {
+            lost.given_up.records.iter().enumerate().for_each(|(which, n)| add(which, *n));
+        }
+        all
+    }
+
     /// Puts names and paths in order, each once and none that no row has, whatever they were; rows keep theirs, by new
     /// numbers. The rows' own order is not touched.
     pub(super) fn number(&mut self) {

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::log::record::{QType, Rcode, Record};
-use crate::log::{Hands, LateHands, Window, tally_csv};
+use crate::log::tally_csv::counted;
+use crate::log::{Hands, Input, LateHands, Window, tally_csv};
 use crate::name::{self, Shape};
 
 /// One record of a made-up log.
@@ -140,11 +141,11 @@ fn run(lines: &[Line], hands: &LateHands, window: Window, bound: Bound, split: &
 }
 
 fn through_csv(tally: Tally) -> Tally {
-    let mut bytes = Vec::new();
-    tally_csv::write(&tally, &[], &mut bytes).unwrap();
-    let (read, inputs) = tally_csv::read(&bytes, "part.csv").unwrap();
+    let (mut bytes, inputs) = (Vec::new(), [counted(tally.records())]);
+    tally_csv::write(&tally, &inputs, &mut bytes).unwrap();
+    let (read, inputs_read) = tally_csv::read(&bytes, "part.csv").unwrap();
     assert_eq!(read, tally);
-    assert!(inputs.is_empty());
+    assert_eq!(inputs_read, inputs);
     read
 }
 
@@ -293,6 +294,11 @@ proptest! {
             prop_assert_eq!(row, expected);
         }
         prop_assert_eq!(tally.rows.len(), expected.rows.len());
+        let mut records = [0; 3];
+        for line in lines.iter().filter(|line| window.holds(line.time)) {
+            records[line.kind.rcode.outcome() as usize] += 1;
+        }
+        prop_assert_eq!(tally.records(), records);
     }
 }
 
@@ -399,10 +405,67 @@ fn a_window_takes_whole_rows_or_is_refused() {
         (Some((0, 30)), None),
     ] {
         let mut tally = one(seen);
-        let clipped = clip(&mut tally, &mut [], window);
+        let mut inputs = [Input { seen, ..counted([2, 0, 0]) }];
+        let clipped = clip(&mut tally, &mut inputs, window);
         assert_eq!(clipped.ok().map(|()| tally.rows.len()), expected, "{seen:?}");
     }
     let mut tally = one(None);
     clip(&mut tally, &mut [], Window::default()).unwrap();
     assert_eq!(tally.rows.len(), 1);
+}
+
+#[test]
+fn what_was_given_up_is_cut_to_the_window_or_nobody_can_say_whose_is_left() {
+    let window = Window { since: Some(10), until: Some(20) };
+    let (inside, outside) = (Some((10, 19)), Some((0, 9)));
+    // When the row and each input were seen, how much of the first input has no time; what is left of what one client gave
+    // up, and of what two did.
+    let check = |row,
+                 [one_seen, other_seen]: [Option<(Time, Time)>; 2],
+                 untimed,
+                 expected: [Option<u64>; 2]| {
+        let clients: [&[u8]; 2] = [&[3], &[3, 4]];
+        for (clients, expected) in clients.into_iter().zip(expected) {
+            let of = |client: &u8| {
+                let failed = if *client == 3 { 8 - clients.len() as u64 } else { 1 };
+                let given_up = GivenUp { records: [0, failed, 0], of_cluster: 0 };
+                Lost { client: Some([10, 9, 0, *client].into()), given_up, names: 6 }
+            };
+            let mut tally = Tally { lost: clients.iter().map(of).collect(), ..one(row) };
+            let mut inputs = [
+                Input { seen: one_seen, untimed, ..counted([2, 3, 0]) },
+                Input { seen: other_seen, ..counted([0, 4, 0]) },
+            ];
+            let clipped = clip(&mut tally, &mut inputs, window);
+            let left =
+                clipped.ok().map(|()| tally.lost.iter().map(|l| l.given_up.sum()).sum::<u64>());
+            assert_eq!(left, expected, "{row:?} {one_seen:?} {other_seen:?} {untimed} {clients:?}");
+            if let ([lost], Some(left)) = (&tally.lost[..], left) {
+                assert_eq!(lost.names, left.min(6));
+            }
+        }
+    };
+    check(inside, [inside, inside], 0, [Some(7), Some(7)]);
+    check(outside, [outside, outside], 0, [Some(0), Some(0)]);
+    check(None, [None, None], 5, [Some(0), Some(0)]);
+    check(None, [None, outside], 5, [Some(0), Some(0)]);
+    check(inside, [inside, None], 0, [Some(3), None]);
+    check(outside, [outside, inside], 0, [Some(4), None]);
+    // All rows that are left have times, and some of what was given up has none.
+    check(inside, [inside, inside], 2, [None, None]);
+}
+
+#[test]
+fn what_is_left_of_the_given_up_may_all_have_been_of_the_cluster() {
+    let given_up = GivenUp { records: [5, 1, 2], of_cluster: 6 };
+    let lost = vec![Lost { client: None, given_up, names: 3 }];
+    let mut tally = Tally { lost, rows: vec![], ..one(None) };
+    let mut inputs = [
+        Input { seen: Some((10, 19)), ..counted([1, 1, 1]) },
+        Input { seen: Some((0, 9)), ..counted([4, 0, 1]) },
+    ];
+    let window = Window { since: Some(10), until: None };
+    clip(&mut tally, &mut inputs, window).unwrap();
+    let given_up = GivenUp { records: [1, 1, 1], of_cluster: 2 };
+    assert_eq!(tally.lost, [Lost { client: None, given_up, names: 3 }]);
 }

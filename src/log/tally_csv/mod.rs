@@ -13,7 +13,8 @@
 //! An `#answered` row belongs to the row above it, and stands there if its answered records were seen at other times, or
 //! first at another place, than all of its records. `#lost` (without a name: all clients beyond the bound) and `#bound`
 //! stand there if the bound gave something up; `cluster` counts what of it may have been names of Services and pods.
-//! `#end` counts the rows before it.
+//! `#end` counts the rows before it. What the rows and `#lost` hold is what the `#input` rows counted: answered, failed and
+//! unknown each. A file in which it is not was edited or filtered, and is refused too.
 //!
 //! Names and paths are cells like any other CSV's of kico. What a cell cannot hold as it is, is percent-encoded in paths
 //! and problems; names are printable already.
@@ -27,6 +28,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 pub use read::read;
+#[cfg(test)]
+pub(crate) use tests::counted;
 
 use super::record::Outcome;
 use super::tally::{Depth, GivenUp, Lost, Row, Tally};

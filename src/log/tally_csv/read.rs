@@ -42,7 +42,25 @@ fn rows(bytes: &[u8]) -> Result<(Tally, Vec<Input>)> {
     let Some(rows) = ended else { bail!("torn: no #end row; make it again") };
     ensure!(rows + 2 == number, "torn: the #end row counts {rows} rows, here are {}", number - 2);
     let Reader { rows, names, paths, lost, depth, inputs, .. } = reader;
-    Ok((Tally { lost, depth, ..Tally::of(rows, names, paths) }, inputs))
+    let tally = Tally { lost, depth, ..Tally::of(rows, names, paths) };
+    balance(&tally, &inputs)?;
+    Ok((tally, inputs))
+}
+
+/// What the inputs counted is in the rows or was given up. Where it is not, rows were added, taken away or edited.
+fn balance(tally: &Tally, inputs: &[Input]) -> Result<()> {
+    let mut counted = [0; 3];
+    for input in inputs {
+        counted.iter_mut().zip(input.records()).for_each(|(sum, more)| *sum += more);
+    }
+    let held = tally.records();
+    for ((held, counted), what) in held.iter().zip(counted).zip(["answered", "failed", "unknown"]) {
+        ensure!(
+            *held == counted,
+            "edited: of {what} queries its rows hold {held}, its #input rows count {counted}; make it again",
+        );
+    }
+    Ok(())
 }
 
 fn line_of(cells: &csv::StringRecord) -> u64 {

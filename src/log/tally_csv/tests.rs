@@ -126,6 +126,38 @@ fn inputs() -> impl Strategy<Value = Input> {
     )
 }
 
+/// The inputs, of which the last counted what the others did not: all of them together, what the tally holds.
+fn balanced(tally: &Tally, mut inputs: Vec<Input>) -> Vec<Input> {
+    let [answered, failed, unknown] = tally.records();
+    for input in &mut inputs {
+        (input.answered, input.failed, input.unknown) = (0, 0, 0);
+    }
+    match inputs.last_mut() {
+        Some(last) => (last.answered, last.failed, last.unknown) = (answered, failed, unknown),
+        None => inputs.push(Input { answered, failed, unknown, ..counted([0; 3]) }),
+    }
+    inputs
+}
+
+/// An input with so many answered, failed and unknown records.
+pub(crate) fn counted([answered, failed, unknown]: [u64; 3]) -> Input {
+    Input {
+        path: "a.txt".into(),
+        is_log: true,
+        bytes: 0,
+        lines: Lines::default(),
+        answered,
+        failed,
+        unknown,
+        outside: 0,
+        untimed: 0,
+        seen: None,
+        state: State::Complete,
+        problem: None,
+        id: 0,
+    }
+}
+
 fn written(tally: &Tally, inputs: &[Input]) -> Vec<u8> {
     let mut bytes = Vec::new();
     write(tally, inputs, &mut bytes).unwrap();
@@ -135,6 +167,7 @@ fn written(tally: &Tally, inputs: &[Input]) -> Vec<u8> {
 proptest! {
     #[test]
     fn what_was_written_is_read(tally in tallies(), inputs in prop::collection::vec(inputs(), 0..3)) {
+        let inputs = balanced(&tally, inputs);
         let bytes = written(&tally, &inputs);
         let (read, inputs_read) = read(&bytes, "t.csv").unwrap();
         prop_assert_eq!(read, tally);
@@ -143,15 +176,30 @@ proptest! {
 
     #[test]
     fn a_torn_file_is_refused_wherever_it_was_torn(tally in tallies(), input in inputs(), at in 0.0..1.0) {
-        let bytes = written(&tally, &[input]);
+        let bytes = written(&tally, &balanced(&tally, vec![input]));
         // All but the last newline says something.
         let at = ((bytes.len() - 1) as f64 * at) as usize;
         prop_assert!(read(&bytes[..at], "t.csv").is_err());
     }
 
     #[test]
+    fn what_was_edited_is_refused(
+        tally in tallies(), more in prop::collection::vec(inputs(), 0..3), at in any::<prop::sample::Index>(), how in 0..4,
+    ) {
+        let (mut edited, mut inputs) = (tally.clone(), balanced(&tally, more));
+        match how {
+            0 if !tally.rows.is_empty() => _ = edited.rows.remove(at.index(tally.rows.len())),
+            1 if !tally.rows.is_empty() => edited.rows[at.index(tally.rows.len())].counts[0].1 += 1,
+            2 => inputs.retain(|input| input.records() == [0; 3]),
+            _ => edited.lost.clear(),
+        }
+        let refused = read(&written(&edited, &inputs), "t.csv").is_err();
+        prop_assert_eq!(refused, edited.records() != tally.records() || how == 2 && tally.records() != [0; 3]);
+    }
+
+    #[test]
     fn arbitrary_bytes_are_read_or_refused(tally in tallies(), at in any::<prop::sample::Index>(), byte: u8) {
-        let mut bytes = written(&tally, &[]);
+        let mut bytes = written(&tally, &balanced(&tally, Vec::new()));
         let at = at.index(bytes.len());
         bytes[at] = byte;
         if let Ok((tally, inputs)) = read(&bytes, "t.csv") {
@@ -161,6 +209,9 @@ proptest! {
 }
 
 const ROW: &str = "10.9.0.1,=x.example,2,1,A/-=1;A/NOERROR=2,2026-03-01T00:00:01.5Z,2026-03-01T00:00:02Z,a.txt,3\n";
+
+/// What counted them.
+const INPUT: &str = "#input,a.txt,2,1,bytes=9;lines=3;queries=3;other=0;fragments=0;state=complete;id=00000000000000ff,,,,\n";
 
 #[track_caller]
 fn check(rows: &str, end: &str, expected: &str) {
@@ -179,7 +230,7 @@ fn check(rows: &str, end: &str, expected: &str) {
 #[test]
 fn what_was_not_written_so_is_refused_with_the_row_and_the_reason() {
     let end = "#end,,1,,,,,,\n";
-    check(ROW, end, "fine");
+    check(&format!("{ROW}{INPUT}"), "#end,,2,,,,,,\n", "fine");
     check(ROW, "", "torn: no #end row; make it again");
     check("", end, "torn: the #end row counts 1 rows, here are 0");
     check(ROW, "#end,,2,,,,,,\n", "torn: the #end row counts 2 rows, here are 1");
@@ -214,8 +265,8 @@ fn what_was_not_written_so_is_refused_with_the_row_and_the_reason() {
         assert_ne!(row, ROW);
         check(&row, end, &format!("row 2 (line 2): {expected}"));
     }
-    let input = "#input,a.txt,2,1,bytes=9;lines=3;queries=2;other=1;fragments=0;state=complete;id=00000000000000ff,,,,\n";
-    check(input, end, "fine");
+    let input = INPUT.replace(",2,1,", ",0,0,").replace("queries=3;other=0", "queries=2;other=1");
+    check(&input, end, "fine");
     for (from, to, expected) in [
         ("lines=3", "lines=4", "its lines do not add up"),
         ("id=00", "id=", "a broken id"),
@@ -232,8 +283,46 @@ fn what_was_not_written_so_is_refused_with_the_row_and_the_reason() {
 
 #[test]
 fn cells_are_defused_and_lines_end_in_lf() {
-    let (tally, _) = read(format!("{HEADER}\n{ROW}#end,,1,,,,,,\n").as_bytes(), "t.csv").unwrap();
+    let text = format!("{HEADER}\n{ROW}{INPUT}#end,,2,,,,,,\n");
+    let (tally, inputs) = read(text.as_bytes(), "t.csv").unwrap();
     assert_eq!(tally.name(&tally.rows[0]), "=x.example");
-    let bytes = String::from_utf8(written(&tally, &[])).unwrap();
-    assert_eq!(bytes, format!("{HEADER}\n{}#end,,1,,,,,,\n", ROW.replace("=x.", "'=x.")));
+    let bytes = String::from_utf8(written(&tally, &inputs)).unwrap();
+    assert_eq!(bytes, text.replace("=x.", "'=x."));
+}
+
+#[test]
+fn what_does_not_add_up_is_refused_with_both_figures() {
+    let lost = "#lost,10.9.0.2,0,4,unknown=1;cluster=0;names=3,,,,\n";
+    let counted =
+        |n: &str, more: &str| INPUT.replace(",2,1,", n).replace(",,,,\n", &format!("{more},,,,\n"));
+    let end = "#end,,3,,,,,,\n";
+    check(&format!("{ROW}{}{lost}", counted(",2,5,", ";unknown=1")), end, "fine");
+    let apart = counted(",2,0,", "");
+    check(
+        &format!("{ROW}{apart}{}{lost}", counted(",0,5,", ";unknown=1")),
+        "#end,,4,,,,,,\n",
+        "fine",
+    );
+    for (n, more, expected) in [
+        (
+            ",3,5,",
+            ";unknown=1",
+            "edited: of answered queries its rows hold 2, its #input rows count 3; make it again",
+        ),
+        (
+            ",2,4,",
+            ";unknown=1",
+            "edited: of failed queries its rows hold 5, its #input rows count 4; make it again",
+        ),
+        (
+            ",2,5,",
+            "",
+            "edited: of unknown queries its rows hold 1, its #input rows count 0; make it again",
+        ),
+    ] {
+        check(&format!("{ROW}{}{lost}", counted(n, more)), end, expected);
+    }
+    let none =
+        "edited: of answered queries its rows hold 2, its #input rows count 0; make it again";
+    check(ROW, "#end,,1,,,,,,\n", none);
 }

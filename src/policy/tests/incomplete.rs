@@ -234,6 +234,38 @@ fn a_pods_name_is_evidence_if_a_pod_holds_it() {
 }
 
 #[test]
+fn pods_of_one_name_and_two_workloads_have_each_their_own_ports() {
+    let (mut world, _, db, _) = sock_shop();
+    let newer = world.orphan("StatefulSet", "sock-shop/other", "app=other");
+    for (id, number) in [(db, 27017), (newer, 9090)] {
+        let pod = world.pod(id);
+        pod.meta.name = "db-0".into();
+        let ports = vec![ContainerPort { port: number, ..ContainerPort::default() }];
+        pod.containers = vec![Container { name: "db".into(), ports }];
+    }
+    let server = Arc::make_mut(&mut world.report.connections[0].server);
+    *server = Server {
+        kind: ServerKind::Pod,
+        namespace: "sock-shop".into(),
+        name: "db-0".into(),
+        ports: [tcp(9090), tcp(27017)].into(),
+        workloads: vec![db, newer],
+        in_snapshot: Some(true),
+        service: None,
+    };
+    let policies = world.build().complete;
+    let ports: Vec<String> = policies
+        .iter()
+        .map(|policy| {
+            let spec = policy.object.spec.clone().unwrap();
+            let ports = spec.ingress.unwrap().remove(0).ports.unwrap();
+            ports.iter().map(|port| format!("{:?}", port.port.clone().unwrap())).collect()
+        })
+        .collect();
+    assert_eq!(ports, ["Int(9090)", "Int(27017)"]);
+}
+
+#[test]
 fn with_pods_alone_the_workload_of_a_services_name_is_inferred_and_the_comment_says_so() {
     let mut world = World::new();
     let web = world.deployment("shop/web", "app=web");
@@ -254,6 +286,32 @@ fn with_pods_alone_the_workload_of_a_services_name_is_inferred_and_the_comment_s
     // Two that bear the name: neither.
     world.deployment("shop/db", "app=other");
     world.refuses("several workloads of shop bear the name db");
+}
+
+#[test]
+fn who_asked_for_a_service_of_which_there_are_only_slices_is_named_where_those_lead() {
+    let (mut world, _, db, _) = sock_shop();
+    let web = world.deployment("sock-shop/web", "app=web");
+    let other = world.service("sock-shop/other", &[], &[]);
+    world.asked(web, other);
+    let server = Arc::make_mut(&mut world.report.connections.last_mut().unwrap().server);
+    (server.service, server.in_snapshot) = (None, Some(false));
+    assert_eq!(world.build().incomplete.len(), 0);
+    let address: IpAddr = "10.1.0.9".parse().unwrap();
+    world.pod(db).addresses = vec![address];
+    let slice = |namespace: &str| EndpointSlice {
+        meta: Meta { namespace: namespace.into(), ..Meta::default() },
+        service: "other".into(),
+        endpoints: vec![Endpoint { addresses: vec![address], ..Endpoint::default() }],
+        ports: Vec::new(),
+    };
+    world.cluster.snapshot.slices = vec![slice("elsewhere")];
+    assert_eq!(world.build().incomplete.len(), 0);
+    world.cluster.snapshot.slices = vec![slice("sock-shop")];
+    let policies = world.build();
+    let said = "whose EndpointSlices list its pods: Deployment sock-shop/web";
+    assert!(policies.incomplete[0].incomplete[0].ends_with(said), "{policies:?}");
+    assert_eq!((policies.incomplete[0].workload, policies.complete.len()), (db, 0));
 }
 
 #[test]

@@ -117,6 +117,20 @@ fn what_shuts_namespaces_has_a_directory_and_a_kustomization_of_its_own_and_goes
 }
 
 #[test]
+fn two_policies_of_one_file_are_refused_and_none_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    // What the directory of a namespace is called whose own name is a device's on Windows.
+    let other = text::file_name("con").unwrap();
+    let error = |policies: &Policies| directory(policies, dir.path()).unwrap_err().to_string();
+    let twice = policies(&["con/a", &format!("{other}/a")], &[]);
+    assert_eq!(error(&twice), format!("two policies would both be {other}/a.yaml"));
+    let shut = with_denies(policies(&[], &[]), &["con", &other]);
+    let path = format!("default-deny/{other}/default-deny-ingress.yaml");
+    assert_eq!(error(&shut), format!("two policies would both be {path}"));
+    assert_eq!(files(dir.path()), [""; 0]);
+}
+
+#[test]
 fn on_a_stream_what_shuts_namespaces_comes_last_behind_a_comment() {
     let mut out = Vec::new();
     let policies = with_denies(policies(&["shop/a"], &["shop/b"]), &["shop"]);

@@ -428,3 +428,18 @@ fn no_format_prints_what_a_terminal_would_obey() {
         assert!(text.bytes().all(|b| b == b'\n' || (0x20..=0x7e).contains(&b)), "{text}");
     }
 }
+
+#[test]
+fn a_workload_of_any_kind_says_its_namespace() {
+    for (kind, namespace, name, expected) in [
+        ("Deployment", "shop", "web", "shop/web"),
+        ("Namespace", "shop", "shop", "shop"),
+        ("Namespace", "shop", "bank", "shop/bank (Namespace)"),
+        ("Ambiguous", "", "a/Pod/x;b/Pod/y", "a/Pod/x or b/Pod/y (Ambiguous)"),
+        ("Ambiguous", "shop", "x", "shop/x (Ambiguous)"),
+        ("StatefulSet.apps.kruise.io", "shop", "db", "shop/db (StatefulSet.apps.kruise.io)"),
+    ] {
+        let client = Client { candidates: vec![WorkloadId(0); 2], ..client(kind, namespace, name) };
+        assert_eq!(client_label(&client), expected);
+    }
+}

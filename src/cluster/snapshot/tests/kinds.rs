@@ -55,7 +55,8 @@ fn a_pod() {
         name: name.to_owned(),
         ports: ports.to_vec(),
     };
-    let owner = Owner { kind: "StatefulSet".into(), name: "web".into(), uid: "2".into() };
+    let (kind, name, uid) = ("StatefulSet".into(), "web".into(), "2".into());
+    let owner = Owner { kind, name, uid, ..Owner::default() };
     let expected = Pod {
         meta: Meta {
             namespace: "shop".into(),
@@ -291,4 +292,36 @@ fn an_endpoint_slice_of_names_is_passed_by_without_a_word() {
     assert_eq!((names.slices.len(), names.broken.len(), names.hidden.len()), (0, 0, 0));
     let addresses = read(&slice("IPv4", "db.example.com"));
     assert_eq!((addresses.slices.len(), addresses.broken.len()), (1, 1));
+}
+
+#[test]
+fn an_owner_of_another_group_is_another_kind() {
+    for (api, kind, expected) in [
+        (Some("apps/v1"), "StatefulSet", "StatefulSet "),
+        (Some("apps/v1beta2"), "StatefulSet", "StatefulSet "),
+        (Some("extensions/v1beta1"), "ReplicaSet", "ReplicaSet "),
+        (Some("batch/v1"), "Job", "Job "),
+        (Some("v1"), "Node", "Node "),
+        (Some("argoproj.io/v1alpha1"), "Rollout", "Rollout "),
+        // By hand, or cut down.
+        (None, "StatefulSet", "StatefulSet "),
+        (Some(""), "Rollout", "Rollout "),
+        (Some("apps/v1"), "Job", "Job "),
+        (Some("v1"), "Deployment", "Deployment "),
+        (Some("apps.kruise.io/v1beta1"), "StatefulSet", "StatefulSet.apps.kruise.io "),
+        (Some("batch.volcano.sh/v1alpha1"), "Job", "Job.batch.volcano.sh "),
+        (Some("rollouts.kruise.io/v1"), "Rollout", "Rollout.rollouts.kruise.io "),
+        (Some("kafka.strimzi.io/v1"), "Kafka", "Kafka kafka.strimzi.io"),
+        (Some("v1"), "ReplicationController", "ReplicationController "),
+        (None, "Kafka", "Kafka "),
+    ] {
+        let mut reference = json!({"kind": kind, "name": "x", "uid": "u", "controller": true});
+        reference["apiVersion"] = json!(api);
+        let mut owned = pod("a", "web", "10.0.0.1");
+        owned["metadata"]["ownerReferences"] = json!([reference]);
+        for text in [list(&[owned.clone()]), yaml_list(&[owned])] {
+            let owner = read(&text).pods[0].meta.owner.clone().unwrap();
+            assert_eq!(format!("{} {}", owner.kind, owner.group), expected, "{api:?}");
+        }
+    }
 }

@@ -116,6 +116,16 @@ fn w16_egress_lookups_through_a_cache_or_elsewhere_leave_it_incomplete() {
     assert_eq!(world.one().1, [""; 0]);
     world.asked_as("DNSCache", "n1", service);
     world.lacks("a DNS cache asks for the pods of their node; capture the caches' own logs: n1");
+    // What owns a pod may be of a kind of that name.
+    let (mut world, user, _, service) = shop();
+    world.pod(user).node = "n1".into();
+    for kind in ["DNSCache", "Unknown"] {
+        let odd = world.orphan(kind, "shop/n1", "app=odd");
+        world.asked(odd, service);
+    }
+    let policies = world.build_with(&egress());
+    assert!(policies.incomplete.is_empty(), "{policies:?}");
+    assert!(!policies.notes.iter().any(|note| note.contains("asked too")), "{policies:?}");
     for (policy, istio) in [("Default", false), ("None", false), ("ClusterFirst", true)] {
         let (mut world, user, ..) = shop();
         let pod = world.pod(user);

@@ -70,6 +70,31 @@ fn w24_servers_that_are_not_their_own_pods_are_refused() {
 }
 
 #[test]
+fn w21_a_policy_of_somebody_else_that_it_would_replace_is_said() {
+    let (mut world, ..) = sock_shop();
+    let said = |world: &World| world.build().complete[0].comment.join("\n").contains("its place");
+    let there = |namespace: &str, owner: &str| NetworkPolicy {
+        meta: Meta {
+            namespace: namespace.into(),
+            name: "user-db-deployment-ingress".into(),
+            labels: labels(owner),
+            ..Meta::default()
+        },
+        ..NetworkPolicy::default()
+    };
+    let manager = "app.kubernetes.io/managed-by";
+    for (namespace, owner, expected) in [
+        ("sock-shop", "".to_owned(), true),
+        ("sock-shop", format!("{manager}=Helm"), true),
+        ("sock-shop", format!("{manager}=kico"), false),
+        ("bank", "".to_owned(), false),
+    ] {
+        world.cluster.snapshot.policies = vec![there(namespace, &owner)];
+        assert_eq!(said(&world), expected, "{namespace} {owner}");
+    }
+}
+
+#[test]
 fn w24_endpoints_that_are_foreign_are_named_and_open_nothing() {
     let (mut world, ..) = sock_shop();
     let foreign = "10.244.0.9, Pod kube-system/etcd".to_owned();
