@@ -82,8 +82,8 @@ pub struct Moment {
     pub pods: Option<HashSet<String>>,
     /// Namespaces of the pods it holds, if it is not the only snapshot.
     pub namespaces: HashSet<String>,
-    /// Namespaces of the NetworkPolicies it holds, if it is not the only snapshot.
-    pub policies: HashSet<String>,
+    /// Whether it holds NetworkPolicies, and is not the only snapshot.
+    pub policies: bool,
     /// Whether its capture record says that NetworkPolicies were listed cluster-wide.
     pub policies_cluster_wide: bool,
     /// Whether it holds nodes, and is not the only snapshot.
@@ -95,12 +95,10 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Whether a NetworkPolicy of this namespace that it lacks was not there: it has others of it, or those of other
-    /// namespaces and this one's pods, as a list of all namespaces has.
+    /// Whether a NetworkPolicy of this namespace that it lacks was not there: it holds the namespace's pods, and policies, of
+    /// whichever namespace. A file of policies alone may be any of them.
     pub fn lists_policies_of(&self, namespace: &str) -> bool {
-        self.policies_cluster_wide
-            || self.policies.contains(namespace)
-            || !self.policies.is_empty() && self.namespaces.contains(namespace)
+        self.policies_cluster_wide || self.policies && self.namespaces.contains(namespace)
     }
 
     /// Whether it holds this pod. Of one without a uid nobody can tell.

@@ -83,8 +83,8 @@ fn list(moment: &mut Moment, objects: &[Object]) {
     for object in objects {
         let pod = match object {
             Object::Pod(pod, _) => pod,
-            Object::Policy(policy) => {
-                moment.policies.insert(policy.meta.namespace.clone());
+            Object::Policy(_) => {
+                moment.policies = true;
                 continue;
             }
             Object::Node(..) => {

@@ -232,6 +232,8 @@ fn a_policy_is_deleted_if_a_later_snapshot_lists_its_namespaces_and_lacks_it() {
     let elsewhere = &[policy("c", "y")];
     check(&aged("12:00:00", "a", elsewhere), &["x", "y"], &["a/deny", "a/open"]);
     check(&aged("12:00:00", "c", elsewhere), &["deny", "open", "x", "y"], &[]);
+    // Single policies may be given each on its own.
+    check(&aged("12:00:00", "c", &[policy("a", "deny")]), all, &[]);
     check(&aged("12:00:00", "a", &[]), all, &[]);
     check(&aged("11:00:00", "a", &[policy("a", "deny")]), all, &[]);
     // What came back is there.
