@@ -18,6 +18,7 @@ use crate::connections::filter::{Filters, choose};
 use crate::connections::{self, Connection, GroupBy, Options, Report};
 use crate::coverage::{cover, plural};
 use crate::files::write_beside;
+use crate::log::read::Reading;
 use crate::policy::deny::{self, Wanted};
 use crate::policy::{self, Direction, Policies, Refusal};
 use crate::report::{self, Style};
@@ -113,7 +114,7 @@ pub(super) fn report(
             strict: args.strict,
             allow_nodes: args.allow_nodes,
             evidence: !args.no_evidence,
-            changed_evidence: changed_evidence(args),
+            changed_evidence: changed_evidence(args, reading),
             directions: &directions(args),
             subjects: &subjects,
             clients: &clients,
@@ -249,10 +250,13 @@ fn shut(values: &[String]) -> Wanted {
 }
 
 /// The flags that changed the evidence: every policy's comment says so.
-fn changed_evidence(args: &cli::Analyze) -> Vec<String> {
+fn changed_evidence(args: &cli::Analyze, reading: &Reading) -> Vec<String> {
     let mut flags = Vec::new();
     flags.extend(args.read.since.iter().map(|time| format!("--since {time}")));
     flags.extend(args.read.until.iter().map(|time| format!("--until {time}")));
+    if flags.is_empty() && reading.inputs.iter().any(|input| input.outside > 0) {
+        flags.push("--since or --until of kico tally".into());
+    }
     flags.extend(args.min_queries.iter().map(|least| format!("--min-queries {least}")));
     flags.extend(args.exclude_namespace.iter().map(|ns| format!("--exclude-namespace {ns}")));
     flags

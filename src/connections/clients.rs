@@ -205,10 +205,10 @@ impl Askers {
             all.of_row.extend(part.of_row.into_iter().map(|asker| first + asker));
             all.totals.add(&part.totals);
         }
-        // An address all of whose names were given up: whose it is must still be known.
+        // An address all of whose names were given up: whose it was must still be known.
         let kept: BTreeSet<IpAddr> = all.list.iter().map(|asker| asker.ip).collect();
         let gone = finder.lost.difference(&kept);
-        all.list.extend(gone.map(|ip| finder.asker(*ip, None)));
+        all.list.extend(gone.map(|ip| finder.asker(*ip, finder.within)));
         all.list.extend(finder.guesses());
         all
     }

@@ -112,7 +112,7 @@ fn input(path: &str, outcome: Outcome, counts: Counts) -> Input {
 pub(crate) type Made = (Tally, Vec<Input>);
 
 /// Takes the tallies whose inputs have not been read yet. One that was read in part cannot be taken apart. An input without
-/// any record overlaps with nothing, and is listed once.
+/// any record overlaps with nothing, and is listed once: with its records, if another reading (with a format) found some.
 fn join(
     tallies: Vec<(Arc<str>, Made)>,
     window: Window,
@@ -122,22 +122,24 @@ fn join(
     seen.add(&reading.inputs);
     let mut taken = Vec::new();
     for (path, (mut tally, mut inputs)) in tallies {
-        inputs.retain(|input| input.holds_records() || !seen.empty.contains(&input.id));
+        inputs.retain(|input| input.holds_records() || !seen.holds(input.id));
         let ids = || Seen::ids(&inputs).filter(|input| input.holds_records());
         let twice = ids().find_map(|input| seen.counted.get(&input.id));
-        let once = ids().find(|input| !seen.counted.contains_key(&input.id));
+        let once = ids().find(|input| !seen.is_counted(input.id));
         match (twice, once) {
             (Some(twice), Some(Input { path: once, .. })) => bail!(
                 "{path}: this tally counts {twice}, which is read already, and {once}, which is not; \
                  give the logs themselves, or tallies that share none"
             ),
             (Some(_), None) => {
-                reading.notes.push(format!("{path}: all of its inputs are read already, skipped"));
-                inputs.retain(|input| input.id != 0 && !input.holds_records());
+                reading.notes.push(format!("{path}: all that it counts is read already, skipped"));
+                // What it could not read is still missing.
+                inputs.retain(|input| !input.holds_records());
                 seen.add(&inputs);
             }
             (None, _) => {
                 seen.add(&inputs);
+                reading.inputs.retain(|input| input.holds_records() || !seen.is_counted(input.id));
                 tally::clip(&mut tally, &mut inputs, window).with_context(|| {
                     format!("{path}: cannot be cut to --since and --until; give the window to kico tally")
                 })?;
@@ -159,6 +161,14 @@ struct Seen {
 }
 
 impl Seen {
+    fn holds(&self, id: u64) -> bool {
+        self.empty.contains(&id) || self.is_counted(id)
+    }
+
+    fn is_counted(&self, id: u64) -> bool {
+        self.counted.contains_key(&id)
+    }
+
     /// What was not read has no id.
     fn ids(inputs: &[Input]) -> impl Iterator<Item = &Input> {
         inputs.iter().filter(|input| input.id != 0)

@@ -1,6 +1,6 @@
 //! Whom a lookup may have led to beside the Service's own pods: what somebody wrote down, what an alias leads to, what the
-//! EndpointSlices of a Service that the snapshot lacks list. None of it
-//! is evidence, since whoever may write that says where it leads; but a policy that forgets it would cut what was seen.
+//! EndpointSlices of a Service that the snapshot lacks list. None of it is evidence, since whoever may write that says where
+//! it leads; but a policy that forgets it would cut what was seen.
 
 use std::collections::BTreeSet;
 

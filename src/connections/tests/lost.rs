@@ -129,4 +129,11 @@ fn what_was_given_up_of_an_address_that_was_handed_on_is_nobodys() {
     assert_eq!(shown(3), ["report report-1 1+0", "next next-0 >=1+0", "web web-6c-a >=1+0"]);
     // Whoever kept no row has not been seen to ask.
     assert_eq!(shown(2), ["report report-1 1+0", "web web-6c-a >=1+0"]);
+    // Where no row is left, it is whoever had the address then.
+    tally.rows.clear();
+    tally.lost = vec![lost(Some("10.1.0.50"), [1, 7, 0], 1)];
+    let asked = |within| lookups::lookups(&tally, &cluster(handed_on()), &[], within);
+    let names = |within| asked(within).iter().map(|of| of.client.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(Some((at("09:30:00"), at("09:40:00")))), ["web"]);
+    assert_eq!(names(Some((at("12:00:00"), at("12:10:00")))), ["next"]);
 }
