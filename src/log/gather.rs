@@ -10,6 +10,7 @@ use super::discover::Source;
 use super::read::{Options, Outcome, Reading};
 use super::tally::{self, Tally};
 use super::{Input, LateHands, State, Window};
+use crate::text;
 
 /// Adds everything up. An error is the user's to correct.
 pub(crate) fn gather<'a>(
@@ -129,7 +130,9 @@ fn join(
         match (twice, once) {
             (Some(twice), Some(Input { path: once, .. })) => bail!(
                 "{path}: this tally counts {twice}, which is read already, and {once}, which is not; \
-                 give the logs themselves, or tallies that share none"
+                 give the logs themselves, or tallies that share none",
+                twice = text::terminal(twice),
+                once = text::terminal(once)
             ),
             (Some(_), None) => {
                 reading.notes.push(format!("{path}: all that it counts is read already, skipped"));

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{GivenUp, Tally};
 use crate::log::{Input, Window};
+use crate::text;
 use crate::time::{self, Time};
 
 /// Something of which some records may be inside the window, some outside.
@@ -38,14 +39,14 @@ pub fn clip(tally: &mut Tally, inputs: &mut [Input], window: Window) -> Result<(
     }
     let mut counted = [0_u64; 3];
     for input in inputs {
-        let what = || format!("what it counts of {}", input.path);
+        let what = || format!("what it counts of {}", text::terminal(&input.path));
         let is_inside = inside(input.seen, window, what)?;
         if !is_inside {
             let counts = [&mut input.answered, &mut input.failed, &mut input.unknown];
             input.outside += counts.into_iter().map(std::mem::take).sum::<u64>();
             input.seen = None;
         } else if input.counts_untimed() {
-            let what = format!("what it counts of {}, with records without a time", input.path);
+            let what = format!("{}, with records without a time", what());
             return Err(StraddleError { what, seen: input.seen });
         }
         counted.iter_mut().zip(input.records()).for_each(|(sum, more)| *sum += more);
