@@ -162,6 +162,11 @@ impl Addresses {
         spans.iter().filter(fits).map(|span| (span.workload, span.pod))
     }
 
+    /// Whether some pod had this address, at whatever time, and not because it shares its node's.
+    pub fn is_a_pods(&self, address: IpAddr) -> bool {
+        matches!(self.held.get(&address.to_canonical()), Some(Held::Pods { .. }))
+    }
+
     /// Whether the snapshot has this address at all, at whatever time: a pod's, a node's, a tunnel's or a bridge's.
     /// Loopback says nothing about which cluster this is, and is not known.
     pub fn knows(&self, address: IpAddr) -> bool {
@@ -234,7 +239,7 @@ fn shared(snapshot: &Snapshot, node: &NodeHold, claims: &[Claim]) -> Shared {
     let until = node.seen.filter(|seen| lists(*seen)).and_then(|seen| {
         let since = |Claim { life, .. }: &Claim| {
             let first = life.first_seen.filter(|first| *first > seen)?;
-            Some(life.sure.filter(|sure| *sure > seen).unwrap_or(first))
+            Some(life.made_again.or(life.sure).filter(|sure| *sure > seen).unwrap_or(first))
         };
         claims.iter().filter_map(since).min()
     });

@@ -12,6 +12,8 @@ pub struct Lifetime {
     pub may: Time,
     /// It surely holds them from here on: its network was ready, or a container ran.
     pub sure: Option<Time>,
+    /// Its network was made then, after a container had run: before, it may have had other addresses.
+    pub made_again: Option<Time>,
     /// It no longer holds them. `None`: nothing says so.
     pub end: Option<Time>,
     /// Whether `end` is when its containers ended. Else it was found missing at `end`, and had ended before.
@@ -47,12 +49,18 @@ fn lifetime(pod: &Pod, moments: &[Moment]) -> Lifetime {
     Lifetime {
         may,
         sure,
+        made_again: made_again(pod),
         end: exact.or(gone).map(|end| end.max(may)),
         exact: exact.is_some(),
         first_seen: pod.seen.map(|(first, _)| by_then(first)),
         last_seen: last_seen(pod, moments).map(by_then),
         finished,
     }
+}
+
+/// A pod's network is ready before its first container starts.
+pub(super) fn made_again(pod: &Pod) -> Option<Time> {
+    pod.network_ready.filter(|ready| pod.started.is_some_and(|started| started < *ready))
 }
 
 fn holding<'a>(pod: &'a Pod, moments: &'a [Moment]) -> impl Iterator<Item = &'a Moment> {

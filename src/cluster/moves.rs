@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::lifetimes::Lifetime;
+use super::lifetimes::{Lifetime, made_again};
 use super::model::Pod;
 use crate::time::Time;
 
@@ -81,7 +81,8 @@ impl Moves<'_> {
             _ => (end, exact, finished),
         };
         let (first_seen, last_seen) = (Some(by_then(first)), Some(by_then(last)));
-        Some(Lifetime { may, sure, end, exact, first_seen, last_seen, finished })
+        let made_again = self.states.get(from).and_then(|state| made_again(state));
+        Some(Lifetime { may, sure, made_again, end, exact, first_seen, last_seen, finished })
     }
 
     /// Since when the pod surely had what this state has, and the one before has not: its network was made after that one

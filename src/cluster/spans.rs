@@ -69,7 +69,7 @@ pub fn spans(claims: &[Claim]) -> Vec<Span> {
 }
 
 /// A snapshot has another pod at the address, and only a later one has this one there: it came after that, whatever it says
-/// of its start.
+/// of its start; and if its network was made again since, it surely had it only then.
 fn seen_later(claim: &Claim, claims: &[Claim]) -> Claim {
     let mut claim = *claim;
     let life = &mut claim.life;
@@ -78,7 +78,8 @@ fn seen_later(claim: &Claim, claims: &[Claim]) -> Claim {
     let seen = others.filter_map(|other| other.first_seen.and(other.last_seen));
     if let Some(before) = seen.filter(|seen| *seen < first).max() {
         life.may = life.may.max(before);
-        life.sure = Some(life.sure.filter(|sure| *sure > before).unwrap_or(first));
+        let sure = life.made_again.or(life.sure).filter(|sure| *sure > before);
+        life.sure = Some(sure.unwrap_or(first));
     }
     claim
 }

@@ -1,8 +1,9 @@
 //! Report × Cluster → who asked for which workload, on which of its pods' ports; and what of it no policy can say.
 //! Nothing is widened here: a client that is not one workload, a server without pods or ports, is named instead.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::beside::beside;
 use super::closure::{At, Peer};
@@ -62,6 +63,7 @@ pub(super) enum Unsaid {
     ByHand,
     Foreign,
     Listed,
+    MayBe,
     Alias,
 }
 
@@ -98,6 +100,9 @@ impl Unsaid {
             Unsaid::Listed => {
                 "they asked for a Service that the snapshot does not have, and whose EndpointSlices list its pods"
             }
+            Unsaid::MayBe => {
+                "they asked for an address that was its own and others' in turn, and whose it was then is not known"
+            }
             Unsaid::Alias => {
                 "they asked for an ExternalName that leads to it, and whoever may write that says where it leads"
             }
@@ -116,11 +121,16 @@ pub(super) struct Behind {
 /// Goes through the report once.
 pub(super) fn gather(report: &Report, cluster: &Cluster, options: &Options<'_>) -> Evidence {
     let mut evidence = Evidence::default();
+    // Many connections have one server.
+    let mut found: HashMap<*const Server, Found> = HashMap::new();
     for connection in &report.connections {
         let server = &connection.server;
         if !matches!(server.kind, ServerKind::Service | ServerKind::Pod) {
             continue;
         }
+        let found = found
+            .entry(Arc::as_ptr(server))
+            .or_insert_with(|| (behind(server, cluster), beside(server, cluster)));
         let mut refuse = |reason: String| {
             let entry = (server.namespace.clone(), display_server(server), reason);
             evidence.servers.insert(entry);
@@ -132,19 +142,23 @@ pub(super) fn gather(report: &Report, cluster: &Cluster, options: &Options<'_>) 
             let list = comment::list(list, comment::SHOWN);
             refuse(format!("endpoints that are not its own pods are no evidence: {list}"));
         }
-        match behind(server, cluster) {
+        match &found.0 {
             Ok(behind) => {
                 for (workload, ports) in &behind.workloads {
                     let subject = evidence.subjects.entry(*workload).or_default();
-                    subject.add(connection, ports, &behind, cluster, options);
+                    subject.add(connection, ports, behind, cluster, options);
                 }
             }
-            Err(reason) => refuse(reason),
+            Err(reason) => refuse(reason.clone()),
         }
         // No right comes of it, and yet these connections would be cut.
-        for (workload, trouble) in beside(server, cluster) {
+        for (workload, trouble) in &found.1 {
+            let subject = evidence.subjects.entry(*workload).or_default();
+            subject.unsaid(*trouble, &connection.client, cluster);
+        }
+        for workload in may_be(connection, cluster) {
             let subject = evidence.subjects.entry(workload).or_default();
-            subject.unsaid(trouble, &connection.client, cluster);
+            subject.unsaid(Unsaid::MayBe, &connection.client, cluster);
         }
     }
     let askers = &report.totals.lost_askers;
@@ -155,6 +169,18 @@ pub(super) fn gather(report: &Report, cluster: &Cluster, options: &Options<'_>) 
         }
     }
     evidence
+}
+
+/// What stands behind a server, and whom asking for it may have led to.
+type Found = (Result<Behind, String>, Vec<(WorkloadId, Unsaid)>);
+
+/// Of an address that several pods have held, asked for as `pod` names do: whose it may have been then.
+fn may_be(connection: &Connection, cluster: &Cluster) -> BTreeSet<WorkloadId> {
+    let server = &connection.server;
+    let is_nobodys = server.kind == ServerKind::Pod && server.workloads.is_empty();
+    let address = is_nobodys.then(|| server.name.parse().ok()).flatten();
+    let held = address.map(|ip| cluster.addresses.may_have_held(ip, connection.seen));
+    held.into_iter().flatten().map(|(workload, _)| workload).collect()
 }
 
 impl Subject {
@@ -262,8 +288,10 @@ fn peers(client: &Client, cluster: &Cluster, allow_nodes: bool) -> Result<Vec<Pe
             let own = node_addresses(&client.name, cluster);
             // Only addresses that were seen: a tunnel's or a bridge's stands for pods that are not named here.
             let seen: BTreeSet<IpAddr> = client.ips.iter().map(IpAddr::to_canonical).collect();
-            // Nor those of a node that is gone: whoever gets them next would be let in.
-            if seen.is_empty() || !seen.is_subset(&own) || is_gone(&client.name, cluster) {
+            // Nor those of a node that is gone, or that a pod has: whoever has them next would be let in.
+            let is_pods = |ip: &IpAddr| cluster.addresses.is_a_pods(*ip);
+            let is_own = !seen.is_empty() && seen.is_subset(&own) && !seen.iter().any(is_pods);
+            if !is_own || is_gone(&client.name, cluster) {
                 return Err(Unsaid::Node);
             }
             Ok(seen.into_iter().map(|ip| Peer::Node(client.name.clone(), ip)).collect())
@@ -294,7 +322,15 @@ fn is_gone(node: &str, cluster: &Cluster) -> bool {
 pub(super) fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, String> {
     if server.kind == ServerKind::Pod {
         if server.workloads.is_empty() {
-            return Err("no pod is known to have held that address".into());
+            let address: Option<IpAddr> = server.name.parse().ok();
+            let is_pods = address.is_some_and(|ip| cluster.addresses.is_a_pods(ip));
+            return Err(match is_pods {
+                true => {
+                    "pods of several workloads have held that address, or none did all the time"
+                }
+                false => "no pod is known to have held that address",
+            }
+            .into());
         }
         let ports = |id: &WorkloadId| (*id, pod_ports(*id, server, cluster));
         let workloads = server.workloads.iter().map(ports).collect();

@@ -187,6 +187,19 @@ fn where_no_snapshot_is_known_to_be_the_later_one_the_pod_is_a_candidate_at_both
 }
 
 #[test]
+fn a_pod_whose_network_was_made_again_had_it_only_since_where_another_had_the_address_before() {
+    let web = moved(&["web 09:30-09:30 10.0.0.1", "web 12:00-12:00 10.0.0.2"]);
+    let web = Pod { network_ready: Some(at("11:00:02")), ..web };
+    // It ran since 10:00, on whatever address, and its node started again with web's.
+    let mut api = state("api 12:00-12:00 10.0.0.1");
+    api.start = Some(at("10:00:00"));
+    api.started = Some(at("10:00:05"));
+    api.network_ready = Some(at("11:00:04"));
+    let cases = [("09:59:00", "web"), ("10:30:00", "api+web"), ("11:01:00", "api")];
+    check(&seen_by_both(vec![web, api]), "10.0.0.1", &cases);
+}
+
+#[test]
 fn a_record_without_a_time_fits_all_that_ever_were_there() {
     let cluster = seen_by_both(vec![
         moved(&["web 09:30-09:30 10.0.0.1", "web 12:00-12:00 10.0.0.2"]),

@@ -61,6 +61,7 @@ fn tcp(number: u16) -> Port {
 }
 
 const PRESENT: Lifetime = Lifetime {
+    made_again: None,
     may: 0,
     sure: None,
     end: None,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cluster::model::{Moment, Node};
-use crate::cluster::tests_support::{at, moment};
+use crate::cluster::tests_support::{self, at, moment};
 
 fn with_node(addresses: &[&str]) -> (World, usize) {
     let (mut world, _, _, service) = sock_shop();
@@ -71,6 +71,21 @@ fn w15_a_node_that_a_later_snapshot_lacks_is_no_peer_even_with_allow_nodes() {
         let policy = policies.complete.first().or(policies.incomplete.first()).unwrap();
         assert_eq!((items(&read(policy)).len(), policies.complete.len()), (peers, peers - 1));
     }
+}
+
+#[test]
+fn w15_an_address_that_a_pod_has_is_no_nodes_even_with_allow_nodes() {
+    let (mut world, service) = with_node(&["10.0.0.7"]);
+    let mut snapshot = world.cluster.snapshot.clone();
+    snapshot.nodes[0].seen = Some(at("10:00:00"));
+    let new = tests_support::pod("shop", "new-1", "10.0.0.7");
+    snapshot.pods.push(Pod { seen: Some((at("12:00:00"), at("12:00:00"))), ..new });
+    snapshot.moments = vec![moment("10:00:00", &[]), moment("12:00:00", &[])];
+    world.cluster.addresses = tests_support::cluster(snapshot).addresses;
+    let ips = vec!["10.0.0.7".parse().unwrap()];
+    Arc::make_mut(&mut world.asked_as("Node", "worker-1", service).client).ips = ips;
+    let policies = world.build_with(&Options { allow_nodes: true, ..options() });
+    assert_eq!((policies.complete.len(), items(&read(&policies.incomplete[0])).len()), (0, 1));
 }
 
 #[test]
