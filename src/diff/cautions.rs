@@ -36,6 +36,16 @@ pub(super) fn of(diff: &Diff) -> Vec<String> {
                 plural(diff.unanswered, "server of one side is", "servers of one side are"),
             ));
         }
+        if diff.uncounted > 0 {
+            out.push(format!(
+                "{} not compared: a pod was asked for by several, of which one was another pod's too",
+                plural(
+                    diff.uncounted,
+                    "address was asked for at most as often as it counts, and its rate is",
+                    "addresses were asked for at most as often as they count, and their rates are"
+                ),
+            ));
+        }
     } else if old.unresolved + new.unresolved > 0 {
         out.push(format!(
             "Clients that are no workload of the snapshot are compared as one row a server: {} of OLD, {} of NEW",

@@ -238,6 +238,9 @@ pub struct Diff {
     /// Rows that only one side has, not compared: nothing says that they were answered, and a side without a snapshot lists
     /// no such connection.
     pub unanswered: u64,
+    /// Rows whose lookups are an upper bound, and whose rates are not compared: addresses of a pod that was asked for by
+    /// several, of which one was another pod's too.
+    pub uncounted: u64,
     /// What could not be compared, and why an absence may prove nothing. Safe to print.
     pub cautions: Vec<String>,
 }
@@ -255,10 +258,8 @@ pub fn compare(old: Side, new: Side, words: &Words) -> Diff {
     let rate = Rate::of(&old.about, &new.about);
     let mut pods = Pods::default();
     if by_server {
-        old.connections
-            .iter()
-            .chain(&new.connections)
-            .for_each(|connection| pods.learn(connection));
+        pods.learn(&old.connections);
+        pods.learn(&new.connections);
     }
     let by_server_of = by_server.then_some(&pods);
     let [before, after] = [old.connections, new.connections].map(|all| rows(all, by_server_of));
@@ -274,6 +275,7 @@ pub fn compare(old: Side, new: Side, words: &Words) -> Diff {
         changed: Vec::new(),
         unchanged: 0,
         unanswered: 0,
+        uncounted: 0,
         cautions: Vec::new(),
     };
     let [old_twins, new_twins] = &twins;
@@ -289,12 +291,15 @@ pub fn compare(old: Side, new: Side, words: &Words) -> Diff {
         if !words.choose(&row) {
             continue;
         }
+        let is_uncounted = pods.is_uncounted(&row.server);
+        diff.uncounted += u64::from(is_uncounted);
         match (&row.old, &row.new) {
             (None, Some(one)) | (Some(one), None) if one_knows && one.queries == 0 => {
                 diff.unanswered += 1;
             }
             (None, _) => diff.appeared.push(row),
             (_, None) => diff.vanished.push(row),
+            _ if is_uncounted => {}
             _ if rate.is_changed(row.lookups()) => diff.changed.push(row),
             _ => diff.unchanged += 1,
         }
@@ -328,8 +333,14 @@ fn rows(
         if let Client::Workload { namespace, kind, name } = client {
             sighting.clients.insert((kind, namespace, name));
         }
-        let server = pods.of(&server, &sighting).unwrap_or(server);
-        add((Client::Anyone, server), sighting);
+        let addresses = pods.of(&server, &sighting);
+        if addresses.is_empty() {
+            add((Client::Anyone, server), sighting);
+            continue;
+        }
+        for (address, names) in addresses {
+            add((Client::Anyone, address), Sighting { names, ..sighting.clone() });
+        }
     }
     rows
 }

@@ -149,15 +149,59 @@ fn a_side_without_workloads_leaves_the_servers() {
     check_cautions(&diff, &["OLD does not have a snapshot"]);
 }
 
+/// Client, namespace, pod, names: asked for four times.
+fn pod(client: &str, namespace: &str, name: &str, names: &[&str]) -> (Client, Server, Sighting) {
+    let (client, _, mut sighting) = connection(&format!("{client} db 4"));
+    sighting.names = names.iter().map(ToString::to_string).collect();
+    let server = Server { kind: ServerKind::Pod, namespace: namespace.into(), name: name.into() };
+    (client, server, sighting)
+}
+
+#[test]
+fn without_workloads_two_pods_that_had_an_address_in_turn_are_two() {
+    let name = |address: &str| format!("{address}.data.pod.cluster.local");
+    let [four, two, three] = ["10-1-0-9", "fd00--2", "fd00--3"].map(name);
+    let mut old = side(&[]);
+    old.connections = vec![
+        pod("shop/x", "data", "b-1", &[&four, &two]),
+        pod("shop/y", "data", "c-1", &[&four, &three]),
+    ];
+    let mut new = side(&[]);
+    new.about.snapshot = false;
+    let ask = |new: &mut Side, names: &[(&str, &str, u64)]| {
+        let of = |(address, name, lookups): &(&str, &str, u64)| {
+            let (client, server, sighting) = pod("?", "data", address, &[name]);
+            (client, server, Sighting { lookups: *lookups, ..sighting })
+        };
+        new.connections = names.iter().map(of).collect();
+    };
+    ask(&mut new, &[("fd00::3", &three, 4)]);
+    let diff = check(&old, &new, &["- * 10.1.0.9", "- * fd00::2"]);
+    check_cautions(&diff, &["not have a snapshot", "3 addresses were asked for at most"]);
+    check(&new, &old, &["+ * 10.1.0.9", "+ * fd00::2"]);
+    ask(
+        &mut new,
+        &[("10.1.0.9", &four, 4), ("fd00::3", &three, 4), ("fd00::4", &name("fd00--4"), 4)],
+    );
+    check(&old, &new, &["+ * fd00::4", "- * fd00::2"]);
+    // How often each was asked for is not known, however much it looks like it.
+    ask(&mut new, &[("10.1.0.9", &four, 400), ("fd00::2", &two, 400), ("fd00::3", &three, 4)]);
+    for (one, other) in [(&old, &new), (&new, &old)] {
+        let diff = check(one, other, &[]);
+        assert_eq!((diff.unchanged, diff.uncounted), (0, 3));
+        check_cautions(&diff, &["not have a snapshot", "3 addresses were asked for at most"]);
+    }
+    // By that address alone, it is.
+    old.connections =
+        vec![pod("shop/x", "data", "b-1", &[&four]), pod("shop/y", "data", "c-1", &[&four])];
+    ask(&mut new, &[("10.1.0.9", &four, 80)]);
+    assert_eq!(check(&old, &new, &["~ * 10.1.0.9"]).changed[0].lookups(), [8, 80]);
+    ask(&mut new, &[]);
+    check(&old, &new, &["- * 10.1.0.9"]);
+}
+
 #[test]
 fn without_workloads_a_pod_is_its_addresses() {
-    let pod = |client: &str, namespace: &str, name: &str, names: &[&str]| {
-        let (client, _, mut sighting) = connection(&format!("{client} db 4"));
-        sighting.names = names.iter().map(ToString::to_string).collect();
-        let server =
-            Server { kind: ServerKind::Pod, namespace: namespace.into(), name: name.into() };
-        (client, server, sighting)
-    };
     let (four, six) = ("10-1-0-9.data.pod.cluster.local", "fd00--9.data.pod.cluster.local");
     let mut old = side(&[]);
     old.about.snapshot = false;
