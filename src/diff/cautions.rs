@@ -20,6 +20,7 @@ pub(super) fn of(diff: &Diff) -> Vec<String> {
     if !new.whole {
         out.push("NEW was not read whole: what vanished may be there, in what is missing".into());
     }
+    outcomes(diff, &mut out);
     windows(diff, &mut out);
     if diff.by_server {
         let side = match (old.snapshot, new.snapshot) {
@@ -68,6 +69,33 @@ pub(super) fn of(diff: &Diff) -> Vec<String> {
         }
     }
     out
+}
+
+/// A query of which no line says whether it was answered makes no connection, but to what a snapshot has.
+fn outcomes(diff: &Diff, out: &mut Vec<String>) {
+    let [old, new] = diff.unlisted;
+    for (side, about, what, other, unlisted) in
+        [("OLD", &diff.old, "appeared", "NEW", old), ("NEW", &diff.new, "vanished", "OLD", new)]
+    {
+        if about.unsaid == 0 {
+            continue;
+        }
+        let queries = plural(about.unsaid, "query", "queries");
+        let not_compared = match unlisted {
+            0 => String::new(),
+            _ => format!(
+                ", and {} not compared",
+                plural(
+                    unlisted,
+                    &format!("row that only {other} has is"),
+                    &format!("rows that only {other} has are")
+                )
+            ),
+        };
+        out.push(format!(
+            "Whether {queries} of {side} succeeded is not known: what {what} may have been answered there{not_compared}"
+        ));
+    }
 }
 
 fn windows(diff: &Diff, out: &mut Vec<String>) {

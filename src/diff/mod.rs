@@ -108,6 +108,8 @@ pub struct About {
     pub records: u64,
     /// See `records`.
     pub untimed: u64,
+    /// How many of those inside the window do not say whether they were answered.
+    pub unsaid: u64,
     /// How many of them are outside `--since` and `--until`, those without a time among them.
     pub outside: u64,
     /// Connections by workload, filters aside.
@@ -131,6 +133,13 @@ impl About {
 
     pub(super) fn is_timed(&self) -> bool {
         u128::from(self.untimed) * FACTOR <= u128::from(self.records)
+    }
+
+    /// Whether it would list such a server if it was asked for there: where no query says whether it was answered, only what
+    /// a snapshot has is listed.
+    fn would_list(&self, server: &Server) -> bool {
+        let is_said = self.unsaid == 0 || self.unsaid < self.records.saturating_sub(self.outside);
+        is_said || (self.snapshot && server.kind != ServerKind::External)
     }
 
     /// `--since` and `--until` left nothing of it, and not for want of times.
@@ -238,6 +247,8 @@ pub struct Diff {
     /// Rows that only one side has, not compared: nothing says that they were answered, and a side without a snapshot lists
     /// no such connection.
     pub unanswered: u64,
+    /// Rows that only the other side has, not compared: OLD, NEW would not list them, whether they were asked for or not.
+    pub unlisted: [u64; 2],
     /// Rows whose lookups are an upper bound, and whose rates are not compared: addresses of a pod that was asked for by
     /// several, of which one was another pod's too.
     pub uncounted: u64,
@@ -275,6 +286,7 @@ pub fn compare(old: Side, new: Side, words: &Words) -> Diff {
         changed: Vec::new(),
         unchanged: 0,
         unanswered: 0,
+        unlisted: [0, 0],
         uncounted: 0,
         cautions: Vec::new(),
     };
@@ -297,6 +309,8 @@ pub fn compare(old: Side, new: Side, words: &Words) -> Diff {
             (None, Some(one)) | (Some(one), None) if one_knows && one.queries == 0 => {
                 diff.unanswered += 1;
             }
+            (None, _) if !diff.old.would_list(&row.server) => diff.unlisted[0] += 1,
+            (_, None) if !diff.new.would_list(&row.server) => diff.unlisted[1] += 1,
             (None, _) => diff.appeared.push(row),
             (_, None) => diff.vanished.push(row),
             _ if is_uncounted => {}

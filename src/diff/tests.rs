@@ -266,6 +266,42 @@ fn what_no_line_says_was_answered_is_compared_where_both_sides_can_know_it() {
 }
 
 #[test]
+fn what_a_side_without_outcomes_would_not_list_is_not_compared() {
+    let external = |side: &mut Side| {
+        let (client, _, sighting) = connection("shop/api db 4");
+        let server = Server {
+            kind: ServerKind::External,
+            namespace: String::new(),
+            name: "example.com".into(),
+        };
+        side.connections.push((client, server, sighting));
+    };
+    let mut old = side(&["shop/api db 4"]);
+    external(&mut old);
+    let new = |unsaid, snapshot| {
+        let mut new = side(&[]);
+        (new.about.unsaid, new.about.snapshot) = (unsaid, snapshot);
+        (new.about.records, new.about.outside) = (150, 50);
+        new
+    };
+    let not_known = "of NEW succeeded is not known: what vanished may have been answered there";
+    // A snapshot lists its own servers, answered or not.
+    let diff = check(&old, &new(100, true), &["- shop/api db"]);
+    check_cautions(&diff, &[&format!("{not_known}, and 1 row that only OLD has is not compared")]);
+    let diff = check(&old, &new(100, false), &[]);
+    assert_eq!((diff.unlisted, diff.found()), ([0, 2], false));
+    check_cautions(
+        &diff,
+        &[", and 2 rows that only OLD has are not compared", "NEW does not have"],
+    );
+    assert_eq!(check(&new(100, false), &old, &[]).unlisted, [2, 0]);
+    // Where some say it, what is missing is missing; the others make that doubtful.
+    let diff = check(&old, &new(99, true), &["- shop/api example.com", "- shop/api db"]);
+    check_cautions(&diff, &[not_known]);
+    check_cautions(&check(&old, &new(0, true), &["- shop/api example.com", "- shop/api db"]), &[]);
+}
+
+#[test]
 fn a_side_that_the_window_emptied_is_not_called_untimed() {
     let new = side(&["shop/api db 10"]);
     let mut old = side(&[]);
@@ -320,7 +356,7 @@ fn filters_choose_rows_by_their_words() {
 /// A report in which everything is odd that may be.
 const REPORT: &str = r#"{"apiVersion": "kico.dev/v1alpha1", "kind": "ConnectionReport", "later": 1,
  "coverage": {"inputs": [{"state": "complete"}], "firstSeen": "2026-04-02T09:00:00Z", "lastSeen": "2026-04-02T10:00:00Z",
-  "queries": {"answered": 9, "failed": 1, "unknown": 0, "outsideWindow": 0, "withoutTime": 0},
+  "queries": {"answered": 9, "failed": 1, "unknown": 2, "outsideWindow": 0, "withoutTime": 0},
   "lost": {"clients": 0}, "snapshot": {"broken": []}, "warnings": ["\u001b[31mred"]},
  "connections": [{"client": {"kind": "Deployment", "namespace": "shop", "name": "a\u202ei", "pods": []},
   "server": {"kind": "Service", "namespace": "data", "name": "db", "workloads": [{"kind": "StatefulSet", "name": "db"}],
@@ -338,7 +374,7 @@ fn a_report_is_read_and_made_safe() {
     let (client, _, sighting) = &side.connections[0];
     assert!(matches!(client, Client::Workload { name, .. } if name == r"a\u{202e}i"));
     assert_eq!(sighting.ports.len(), 2);
-    assert_eq!((side.about.records, side.about.lookups), (10, 2));
+    assert_eq!((side.about.records, side.about.unsaid, side.about.lookups), (12, 2, 2));
 }
 
 #[test]
@@ -391,13 +427,14 @@ fn what_a_report_begins_with() {
 fn any_side() -> impl Strategy<Value = Side> {
     let one = ("[ab]/[xy]|[?!]", "[pq]", 0..200_u64);
     let connections = proptest::collection::vec(one, 0..8);
-    (connections, any::<bool>(), 0..3_i64, any::<bool>()).prop_map(
-        |(connections, snapshot, hours, whole)| {
+    (connections, any::<bool>(), 0..3_i64, any::<bool>(), any::<bool>()).prop_map(
+        |(connections, snapshot, hours, whole, said)| {
             let texts: Vec<String> =
                 connections.iter().map(|(c, s, n)| format!("{c} {s} {n}")).collect();
             let mut side = side(&texts.iter().map(String::as_str).collect::<Vec<_>>());
             side.about.snapshot = snapshot;
             side.about.whole = whole;
+            side.about.unsaid = if said { 0 } else { side.about.records };
             let end = at("09:00:00") + hours * 3600 * SECOND;
             side.about.seen = (hours > 0).then_some((at("09:00:00"), end));
             side
