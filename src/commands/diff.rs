@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -178,7 +179,8 @@ struct Asked {
     filters: Filters,
     /// One filter each, and why no side so far has it.
     unknown: Vec<(Filters, Option<anyhow::Error>)>,
-    of_pods: BTreeSet<Server>,
+    /// What the servers' filters choose, on whichever side has a cluster to ask; only that.
+    found: Words,
     /// A side is a report, which does not say what there was beside what was asked for.
     reports: bool,
 }
@@ -200,7 +202,7 @@ impl Asked {
             ..Filters::default()
         }));
         let unknown = single.into_iter().map(|filter| (filter, Some(anyhow!("")))).collect();
-        Asked { filters, unknown, of_pods: BTreeSet::new(), reports: false }
+        Asked { filters, unknown, found: Words::default(), reports: false }
     }
 
     /// Looks each filter up in one side's cluster.
@@ -221,8 +223,15 @@ impl Asked {
             match choose(&filter, cluster) {
                 Ok(choice) => {
                     *error = None;
-                    if is_pod {
-                        add_of_pods(&choice, report, cluster, &mut self.of_pods);
+                    let found = &mut self.found;
+                    for (is_it, servers) in [
+                        (is_pod, &mut found.of_pods),
+                        (!filter.workloads.is_empty(), &mut found.of_workloads),
+                        (!filter.to.is_empty(), &mut found.of_to),
+                    ] {
+                        if is_it {
+                            add_servers(&choice, report, cluster, servers);
+                        }
                     }
                 }
                 Err(why) if error.is_some() => *error = Some(why),
@@ -261,12 +270,32 @@ impl Asked {
                 bail!("{flag} needs a snapshot on both sides: without one clients are addresses");
             }
         }
-        Ok(Words { filters: self.filters, of_pods: self.of_pods })
+        let is_blind = |side: &&Side| side.about.is_report && side.about.snapshot;
+        if diff::compares_servers(&old.about, &new.about)
+            && [old, new].iter().any(is_blind)
+            && let Some(filter) = behind_servers(&self.filters)
+        {
+            bail!(
+                "{filter}: what is behind a server a report says only where it was asked for, and the other side has no \
+                 snapshot: give it one, or name the Service with --service and -n"
+            );
+        }
+        Ok(Words { filters: self.filters, ..self.found })
     }
 }
 
-/// Adds the servers that `--pod` chose, each as it is shown, and pods by their addresses too.
-fn add_of_pods(choice: &Choice, report: &Report, cluster: &Cluster, all: &mut BTreeSet<Server>) {
+/// The flags given that ask for what is behind a server. An address that `--to` names stands in names.
+fn behind_servers(filters: &Filters) -> Option<Filters> {
+    let is_name = |value: &&String| {
+        value.split_once('/').is_some_and(|(_, name)| name.parse::<IpAddr>().is_err())
+    };
+    let to: Vec<String> = filters.to.iter().filter(is_name).cloned().collect();
+    let behind = Filters { workloads: filters.workloads.clone(), to, ..Filters::default() };
+    (behind != Filters::default()).then_some(behind)
+}
+
+/// Adds the servers that a flag chose, each as it is shown, and pods by their addresses too.
+fn add_servers(choice: &Choice, report: &Report, cluster: &Cluster, all: &mut BTreeSet<Server>) {
     for chosen in report.connections.iter().filter(|connection| choice.connection(connection)) {
         let server = server(&chosen.server);
         all.extend(by_address(&server, chosen.names.iter().map(|name| &**name)).into_keys());

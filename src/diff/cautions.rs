@@ -20,6 +20,7 @@ pub(super) fn of(diff: &Diff) -> Vec<String> {
     if !new.whole {
         out.push("NEW was not read whole: what vanished may be there, in what is missing".into());
     }
+    outcomes(diff, &mut out);
     windows(diff, &mut out);
     if diff.by_server {
         let side = match (old.snapshot, new.snapshot) {
@@ -34,6 +35,16 @@ pub(super) fn of(diff: &Diff) -> Vec<String> {
             out.push(format!(
                 "{} not compared: no line says whether it was answered, and only a snapshot tells such a server",
                 plural(diff.unanswered, "server of one side is", "servers of one side are"),
+            ));
+        }
+        if diff.uncounted > 0 {
+            out.push(format!(
+                "{} not compared: a pod was asked for by several, of which one was another pod's too",
+                plural(
+                    diff.uncounted,
+                    "address was asked for at most as often as it counts, and its rate is",
+                    "addresses were asked for at most as often as they count, and their rates are"
+                ),
             ));
         }
     } else if old.unresolved + new.unresolved > 0 {
@@ -58,6 +69,33 @@ pub(super) fn of(diff: &Diff) -> Vec<String> {
         }
     }
     out
+}
+
+/// A query of which no line says whether it was answered makes no connection, but to what a snapshot has.
+fn outcomes(diff: &Diff, out: &mut Vec<String>) {
+    let [old, new] = diff.unlisted;
+    for (side, about, what, other, unlisted) in
+        [("OLD", &diff.old, "appeared", "NEW", old), ("NEW", &diff.new, "vanished", "OLD", new)]
+    {
+        if about.unsaid == 0 {
+            continue;
+        }
+        let queries = plural(about.unsaid, "query", "queries");
+        let not_compared = match unlisted {
+            0 => String::new(),
+            _ => format!(
+                ", and {} not compared",
+                plural(
+                    unlisted,
+                    &format!("row that only {other} has is"),
+                    &format!("rows that only {other} has are")
+                )
+            ),
+        };
+        out.push(format!(
+            "Whether {queries} of {side} succeeded is not known: what {what} may have been answered there{not_compared}"
+        ));
+    }
 }
 
 fn windows(diff: &Diff, out: &mut Vec<String>) {

@@ -176,6 +176,7 @@ impl Document {
             seen: seen(&self.coverage.first_seen, &self.coverage.last_seen, path)?,
             records: records.into_iter().fold(0, u64::saturating_add),
             untimed: queries.without_time,
+            unsaid: queries.unknown,
             outside: queries.outside_window,
             warnings: self.coverage.warnings.iter().map(|warning| safe(warning)).collect(),
             ..About::default()

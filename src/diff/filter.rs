@@ -1,5 +1,5 @@
-//! Filters for rows that two sides have in common: by the words of the row alone, so that they mean the same on both,
-//! and on a report, whose cluster is not there to ask.
+//! Filters for rows that two sides have in common: by the words of the row, so that they mean the same on both, and on a
+//! report, whose cluster is not there to ask; and by what a cluster said of servers that the other side has no words for.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +15,10 @@ pub struct Words {
     pub filters: Filters,
     /// The servers that `--pod` is behind, on whichever side knows the pod.
     pub of_pods: BTreeSet<Server>,
+    /// The same of `--workload`: a side without a snapshot does not say what is behind a server.
+    pub of_workloads: BTreeSet<Server>,
+    /// The same of `--to`.
+    pub of_to: BTreeSet<Server>,
 }
 
 impl Words {
@@ -28,8 +32,9 @@ impl Words {
             && any(&filters.services, &|name| {
                 server.kind == ServerKind::Service && server.name == name
             })
-            && any(&filters.workloads, &|value| is_behind(row, value))
-            && any(&filters.to, &|value| is_to(row, value))
+            && (any(&filters.workloads, &|value| is_behind(row, value))
+                || is_looked_up(row, &self.of_workloads))
+            && (any(&filters.to, &|value| is_to(row, value)) || is_looked_up(row, &self.of_to))
             && any(&filters.from, &|value| is_from(row, value))
             && (filters.pods.is_empty() || is_server(row, |server| self.of_pods.contains(server)))
             && !is_excluded(row, &filters.exclude_namespaces)
@@ -52,6 +57,11 @@ fn is_server(row: &Row, fits: impl Fn(&Server) -> bool) -> bool {
     let by_server = row.client == Client::Anyone;
     let names = sightings(row).filter(|_| by_server).flat_map(|sighting| &sighting.names);
     fits(&row.server) || by_address(&row.server, names.map(String::as_str)).keys().any(fits)
+}
+
+/// Where a side knows no workloads, what the other one's cluster says counts. Two sides that know them speak for themselves.
+fn is_looked_up(row: &Row, servers: &BTreeSet<Server>) -> bool {
+    row.client == Client::Anyone && is_server(row, |server| servers.contains(server))
 }
 
 fn is_to(row: &Row, value: &str) -> bool {

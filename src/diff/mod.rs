@@ -108,6 +108,8 @@ pub struct About {
     pub records: u64,
     /// See `records`.
     pub untimed: u64,
+    /// How many of those inside the window do not say whether they were answered.
+    pub unsaid: u64,
     /// How many of them are outside `--since` and `--until`, those without a time among them.
     pub outside: u64,
     /// Connections by workload, filters aside.
@@ -131,6 +133,13 @@ impl About {
 
     pub(super) fn is_timed(&self) -> bool {
         u128::from(self.untimed) * FACTOR <= u128::from(self.records)
+    }
+
+    /// Whether it would list such a server if it was asked for there: where no query says whether it was answered, only what
+    /// a snapshot has is listed.
+    fn would_list(&self, server: &Server) -> bool {
+        let is_said = self.unsaid == 0 || self.unsaid < self.records.saturating_sub(self.outside);
+        is_said || (self.snapshot && server.kind != ServerKind::External)
     }
 
     /// `--since` and `--until` left nothing of it, and not for want of times.
@@ -238,6 +247,11 @@ pub struct Diff {
     /// Rows that only one side has, not compared: nothing says that they were answered, and a side without a snapshot lists
     /// no such connection.
     pub unanswered: u64,
+    /// Rows that only the other side has, not compared: OLD, NEW would not list them, whether they were asked for or not.
+    pub unlisted: [u64; 2],
+    /// Rows whose lookups are an upper bound, and whose rates are not compared: addresses of a pod that was asked for by
+    /// several, of which one was another pod's too.
+    pub uncounted: u64,
     /// What could not be compared, and why an absence may prove nothing. Safe to print.
     pub cautions: Vec<String>,
 }
@@ -255,10 +269,8 @@ pub fn compare(old: Side, new: Side, words: &Words) -> Diff {
     let rate = Rate::of(&old.about, &new.about);
     let mut pods = Pods::default();
     if by_server {
-        old.connections
-            .iter()
-            .chain(&new.connections)
-            .for_each(|connection| pods.learn(connection));
+        pods.learn(&old.connections);
+        pods.learn(&new.connections);
     }
     let by_server_of = by_server.then_some(&pods);
     let [before, after] = [old.connections, new.connections].map(|all| rows(all, by_server_of));
@@ -274,6 +286,8 @@ pub fn compare(old: Side, new: Side, words: &Words) -> Diff {
         changed: Vec::new(),
         unchanged: 0,
         unanswered: 0,
+        unlisted: [0, 0],
+        uncounted: 0,
         cautions: Vec::new(),
     };
     let [old_twins, new_twins] = &twins;
@@ -289,12 +303,17 @@ pub fn compare(old: Side, new: Side, words: &Words) -> Diff {
         if !words.choose(&row) {
             continue;
         }
+        let is_uncounted = pods.is_uncounted(&row.server);
+        diff.uncounted += u64::from(is_uncounted);
         match (&row.old, &row.new) {
             (None, Some(one)) | (Some(one), None) if one_knows && one.queries == 0 => {
                 diff.unanswered += 1;
             }
+            (None, _) if !diff.old.would_list(&row.server) => diff.unlisted[0] += 1,
+            (_, None) if !diff.new.would_list(&row.server) => diff.unlisted[1] += 1,
             (None, _) => diff.appeared.push(row),
             (_, None) => diff.vanished.push(row),
+            _ if is_uncounted => {}
             _ if rate.is_changed(row.lookups()) => diff.changed.push(row),
             _ => diff.unchanged += 1,
         }
@@ -328,8 +347,14 @@ fn rows(
         if let Client::Workload { namespace, kind, name } = client {
             sighting.clients.insert((kind, namespace, name));
         }
-        let server = pods.of(&server, &sighting).unwrap_or(server);
-        add((Client::Anyone, server), sighting);
+        let addresses = pods.of(&server, &sighting);
+        if addresses.is_empty() {
+            add((Client::Anyone, server), sighting);
+            continue;
+        }
+        for (address, names) in addresses {
+            add((Client::Anyone, address), Sighting { names, ..sighting.clone() });
+        }
     }
     rows
 }

@@ -25,6 +25,7 @@ impl Side {
             seen: coverage.seen,
             records: coverage.queries.iter().sum::<u64>().saturating_add(coverage.outside),
             untimed: coverage.untimed,
+            unsaid: coverage.queries[2],
             outside: coverage.outside,
             warnings: coverage.warnings.clone(),
             ..About::default()

@@ -149,15 +149,59 @@ fn a_side_without_workloads_leaves_the_servers() {
     check_cautions(&diff, &["OLD does not have a snapshot"]);
 }
 
+/// Client, namespace, pod, names: asked for four times.
+fn pod(client: &str, namespace: &str, name: &str, names: &[&str]) -> (Client, Server, Sighting) {
+    let (client, _, mut sighting) = connection(&format!("{client} db 4"));
+    sighting.names = names.iter().map(ToString::to_string).collect();
+    let server = Server { kind: ServerKind::Pod, namespace: namespace.into(), name: name.into() };
+    (client, server, sighting)
+}
+
+#[test]
+fn without_workloads_two_pods_that_had_an_address_in_turn_are_two() {
+    let name = |address: &str| format!("{address}.data.pod.cluster.local");
+    let [four, two, three] = ["10-1-0-9", "fd00--2", "fd00--3"].map(name);
+    let mut old = side(&[]);
+    old.connections = vec![
+        pod("shop/x", "data", "b-1", &[&four, &two]),
+        pod("shop/y", "data", "c-1", &[&four, &three]),
+    ];
+    let mut new = side(&[]);
+    new.about.snapshot = false;
+    let ask = |new: &mut Side, names: &[(&str, &str, u64)]| {
+        let of = |(address, name, lookups): &(&str, &str, u64)| {
+            let (client, server, sighting) = pod("?", "data", address, &[name]);
+            (client, server, Sighting { lookups: *lookups, ..sighting })
+        };
+        new.connections = names.iter().map(of).collect();
+    };
+    ask(&mut new, &[("fd00::3", &three, 4)]);
+    let diff = check(&old, &new, &["- * 10.1.0.9", "- * fd00::2"]);
+    check_cautions(&diff, &["not have a snapshot", "3 addresses were asked for at most"]);
+    check(&new, &old, &["+ * 10.1.0.9", "+ * fd00::2"]);
+    ask(
+        &mut new,
+        &[("10.1.0.9", &four, 4), ("fd00::3", &three, 4), ("fd00::4", &name("fd00--4"), 4)],
+    );
+    check(&old, &new, &["+ * fd00::4", "- * fd00::2"]);
+    // How often each was asked for is not known, however much it looks like it.
+    ask(&mut new, &[("10.1.0.9", &four, 400), ("fd00::2", &two, 400), ("fd00::3", &three, 4)]);
+    for (one, other) in [(&old, &new), (&new, &old)] {
+        let diff = check(one, other, &[]);
+        assert_eq!((diff.unchanged, diff.uncounted), (0, 3));
+        check_cautions(&diff, &["not have a snapshot", "3 addresses were asked for at most"]);
+    }
+    // By that address alone, it is.
+    old.connections =
+        vec![pod("shop/x", "data", "b-1", &[&four]), pod("shop/y", "data", "c-1", &[&four])];
+    ask(&mut new, &[("10.1.0.9", &four, 80)]);
+    assert_eq!(check(&old, &new, &["~ * 10.1.0.9"]).changed[0].lookups(), [8, 80]);
+    ask(&mut new, &[]);
+    check(&old, &new, &["- * 10.1.0.9"]);
+}
+
 #[test]
 fn without_workloads_a_pod_is_its_addresses() {
-    let pod = |client: &str, namespace: &str, name: &str, names: &[&str]| {
-        let (client, _, mut sighting) = connection(&format!("{client} db 4"));
-        sighting.names = names.iter().map(ToString::to_string).collect();
-        let server =
-            Server { kind: ServerKind::Pod, namespace: namespace.into(), name: name.into() };
-        (client, server, sighting)
-    };
     let (four, six) = ("10-1-0-9.data.pod.cluster.local", "fd00--9.data.pod.cluster.local");
     let mut old = side(&[]);
     old.about.snapshot = false;
@@ -222,6 +266,42 @@ fn what_no_line_says_was_answered_is_compared_where_both_sides_can_know_it() {
 }
 
 #[test]
+fn what_a_side_without_outcomes_would_not_list_is_not_compared() {
+    let external = |side: &mut Side| {
+        let (client, _, sighting) = connection("shop/api db 4");
+        let server = Server {
+            kind: ServerKind::External,
+            namespace: String::new(),
+            name: "example.com".into(),
+        };
+        side.connections.push((client, server, sighting));
+    };
+    let mut old = side(&["shop/api db 4"]);
+    external(&mut old);
+    let new = |unsaid, snapshot| {
+        let mut new = side(&[]);
+        (new.about.unsaid, new.about.snapshot) = (unsaid, snapshot);
+        (new.about.records, new.about.outside) = (150, 50);
+        new
+    };
+    let not_known = "of NEW succeeded is not known: what vanished may have been answered there";
+    // A snapshot lists its own servers, answered or not.
+    let diff = check(&old, &new(100, true), &["- shop/api db"]);
+    check_cautions(&diff, &[&format!("{not_known}, and 1 row that only OLD has is not compared")]);
+    let diff = check(&old, &new(100, false), &[]);
+    assert_eq!((diff.unlisted, diff.found()), ([0, 2], false));
+    check_cautions(
+        &diff,
+        &[", and 2 rows that only OLD has are not compared", "NEW does not have"],
+    );
+    assert_eq!(check(&new(100, false), &old, &[]).unlisted, [2, 0]);
+    // Where some say it, what is missing is missing; the others make that doubtful.
+    let diff = check(&old, &new(99, true), &["- shop/api example.com", "- shop/api db"]);
+    check_cautions(&diff, &[not_known]);
+    check_cautions(&check(&old, &new(0, true), &["- shop/api example.com", "- shop/api db"]), &[]);
+}
+
+#[test]
 fn a_side_that_the_window_emptied_is_not_called_untimed() {
     let new = side(&["shop/api db 10"]);
     let mut old = side(&[]);
@@ -276,7 +356,7 @@ fn filters_choose_rows_by_their_words() {
 /// A report in which everything is odd that may be.
 const REPORT: &str = r#"{"apiVersion": "kico.dev/v1alpha1", "kind": "ConnectionReport", "later": 1,
  "coverage": {"inputs": [{"state": "complete"}], "firstSeen": "2026-04-02T09:00:00Z", "lastSeen": "2026-04-02T10:00:00Z",
-  "queries": {"answered": 9, "failed": 1, "unknown": 0, "outsideWindow": 0, "withoutTime": 0},
+  "queries": {"answered": 9, "failed": 1, "unknown": 2, "outsideWindow": 0, "withoutTime": 0},
   "lost": {"clients": 0}, "snapshot": {"broken": []}, "warnings": ["\u001b[31mred"]},
  "connections": [{"client": {"kind": "Deployment", "namespace": "shop", "name": "a\u202ei", "pods": []},
   "server": {"kind": "Service", "namespace": "data", "name": "db", "workloads": [{"kind": "StatefulSet", "name": "db"}],
@@ -294,7 +374,7 @@ fn a_report_is_read_and_made_safe() {
     let (client, _, sighting) = &side.connections[0];
     assert!(matches!(client, Client::Workload { name, .. } if name == r"a\u{202e}i"));
     assert_eq!(sighting.ports.len(), 2);
-    assert_eq!((side.about.records, side.about.lookups), (10, 2));
+    assert_eq!((side.about.records, side.about.unsaid, side.about.lookups), (12, 2, 2));
 }
 
 #[test]
@@ -347,13 +427,14 @@ fn what_a_report_begins_with() {
 fn any_side() -> impl Strategy<Value = Side> {
     let one = ("[ab]/[xy]|[?!]", "[pq]", 0..200_u64);
     let connections = proptest::collection::vec(one, 0..8);
-    (connections, any::<bool>(), 0..3_i64, any::<bool>()).prop_map(
-        |(connections, snapshot, hours, whole)| {
+    (connections, any::<bool>(), 0..3_i64, any::<bool>(), any::<bool>()).prop_map(
+        |(connections, snapshot, hours, whole, said)| {
             let texts: Vec<String> =
                 connections.iter().map(|(c, s, n)| format!("{c} {s} {n}")).collect();
             let mut side = side(&texts.iter().map(String::as_str).collect::<Vec<_>>());
             side.about.snapshot = snapshot;
             side.about.whole = whole;
+            side.about.unsaid = if said { 0 } else { side.about.records };
             let end = at("09:00:00") + hours * 3600 * SECOND;
             side.about.seen = (hours > 0).then_some((at("09:00:00"), end));
             side
