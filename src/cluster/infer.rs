@@ -57,9 +57,7 @@ impl Cluster {
             }
             [] => Err(format!("no workload of {namespace} bears the name {service}")),
             _ => {
-                let words: Vec<String> =
-                    bearers.iter().map(|(_, w)| format!("{}/{}", w.kind, w.name)).collect();
-                let words = words.join(", ");
+                let words = words(bearers.iter().map(|(_, workload)| *workload));
                 Err(format!("several workloads of {namespace} bear the name {service}: {words}"))
             }
         }
@@ -86,17 +84,14 @@ impl Cluster {
             pods.extend(seats);
         }
         let owners = Vec::from_iter(self.workloads.owners(pods));
-        let words = |ids: &[WorkloadId]| {
-            let all = ids.iter().map(|id| self.workloads.get(*id));
-            all.map(|w| format!("{}/{}", w.kind, w.name)).collect::<Vec<_>>().join(", ")
-        };
+        let owner_words = || words(owners.iter().map(|id| self.workloads.get(*id)));
         let id = match owners[..] {
             [] => return Err(format!("the snapshot has EndpointSlices, and no pod in {whose}")),
             [id] => id,
-            _ => return Err(format!("the {whose} lead to several workloads: {}", words(&owners))),
+            _ => return Err(format!("the {whose} lead to several workloads: {}", owner_words())),
         };
         let Some((_, workload)) = bearers.iter().find(|(bearer, _)| *bearer == id) else {
-            let word = words(&owners);
+            let word = owner_words();
             return Err(format!("the {whose} lead to {word}, which does not bear its name"));
         };
         let (listed, by_slice) = ports::listed(listing.into_iter());
@@ -168,6 +163,11 @@ impl Cluster {
         }
         ports::declared(workload.pods.iter().map(containers))
     }
+}
+
+/// `StatefulSet/db, Job/dump`
+fn words<'a>(workloads: impl Iterator<Item = &'a Workload>) -> String {
+    workloads.map(|w| format!("{}/{}", w.kind, w.name)).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -322,15 +322,13 @@ fn is_gone(node: &str, cluster: &Cluster) -> bool {
 pub(super) fn behind(server: &Server, cluster: &Cluster) -> Result<Behind, String> {
     if server.kind == ServerKind::Pod {
         if server.workloads.is_empty() {
-            let address: Option<IpAddr> = server.name.parse().ok();
-            let is_pods = address.is_some_and(|ip| cluster.addresses.is_a_pods(ip));
-            return Err(match is_pods {
-                true => {
-                    "pods of several workloads have held that address, or none did all the time"
-                }
-                false => "no pod is known to have held that address",
-            }
-            .into());
+            let is_a_pods = |ip: IpAddr| cluster.addresses.is_a_pods(ip);
+            let why = if server.name.parse().is_ok_and(is_a_pods) {
+                "pods of several workloads have held that address, or none did all the time"
+            } else {
+                "no pod is known to have held that address"
+            };
+            return Err(why.into());
         }
         let ports = |id: &WorkloadId| (*id, pod_ports(*id, server, cluster));
         let workloads = server.workloads.iter().map(ports).collect();

@@ -81,24 +81,20 @@ pub(super) fn join(mut takes: Vec<Take>, dns_namespaces: Vec<String>) -> Snapsho
 fn list(moment: &mut Moment, objects: &[Object]) {
     let mut uids = HashSet::new();
     for object in objects {
-        let pod = match object {
-            Object::Pod(pod, _) => pod,
-            Object::Policy(_) => {
-                moment.policies = true;
-                continue;
+        match object {
+            Object::Policy(_) => moment.policies = true,
+            Object::Node(..) => moment.nodes = true,
+            Object::Pod(pod, _) => {
+                let Meta { uid, namespace, .. } = &pod.meta;
+                // Without a uid nobody can tell whether a later snapshot lacks it.
+                if !uid.is_empty() {
+                    uids.insert(uid.clone());
+                }
+                if !moment.namespaces.contains(namespace) {
+                    moment.namespaces.insert(namespace.clone());
+                }
             }
-            Object::Node(..) => {
-                moment.nodes = true;
-                continue;
-            }
-            _ => continue,
-        };
-        // Without a uid nobody can tell whether a later snapshot lacks it.
-        if !pod.meta.uid.is_empty() {
-            uids.insert(pod.meta.uid.clone());
-        }
-        if !moment.namespaces.contains(&pod.meta.namespace) {
-            moment.namespaces.insert(pod.meta.namespace.clone());
+            _ => {}
         }
     }
     moment.pods = Some(uids);
